@@ -1,0 +1,26 @@
+import { KdumpError, hex } from '../errors.js';
+
+/**
+ * A file position or length as the number that fs calls take.
+ *
+ * fs.writeSync ignores a position that is not a safe integer and writes at the file's current offset, so every position goes through here.
+ *
+ * @throws KdumpError `input` when the value is negative or above 2^53 - 1
+ */
+export function safePosition(value: bigint | number): number {
+  const position = Number(value);
+  if (!Number.isSafeInteger(position) || position < 0 || BigInt(position) !== BigInt(value)) {
+    throw new KdumpError('input', 'file position out of range', { found: hex(value), expected: 'at most 2^53 - 1' });
+  }
+  return position;
+}
+
+/** `value` rounded up to a multiple of `alignment`, a power of two. */
+export function alignUp(value: bigint, alignment: bigint): bigint {
+  return (value + alignment - 1n) & ~(alignment - 1n);
+}
+
+/** `value` rounded down to a multiple of `alignment`, a power of two. */
+export function alignDown(value: bigint, alignment: bigint): bigint {
+  return value & ~(alignment - 1n);
+}

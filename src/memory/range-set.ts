@@ -1,0 +1,62 @@
+import { byStart, contains, intersection, overlaps, sizeOf, type Range } from './range.js';
+
+/** Disjoint ranges, ascending. Neighbours that touch may stay apart: some architectures keep them so. */
+export type RangeSet = readonly Range[];
+
+/** The same addresses as `ranges`, ascending, with everything that overlaps or touches joined. */
+export function merged(ranges: readonly Range[]): RangeSet {
+  const result: Range[] = [];
+  for (const range of [...ranges].sort(byStart)) {
+    const last = result.at(-1);
+    if (last !== undefined && range.start <= last.end) {
+      if (range.end > last.end) result[result.length - 1] = { start: last.start, end: range.end };
+    } else result.push(range);
+  }
+  return result;
+}
+
+/** `ranges` without the addresses of `holes`; a range that a hole splits becomes two. Both may be in any order; the result keeps the order of `ranges`. */
+export function subtract(ranges: readonly Range[], holes: readonly Range[]): Range[] {
+  const gaps = merged(holes);
+  const result: Range[] = [];
+  for (const range of ranges) {
+    let start = range.start;
+    for (let i = firstEndingAfter(gaps, range.start); i < gaps.length; i += 1) {
+      const gap = gaps[i] as Range;
+      if (gap.start >= range.end) break;
+      if (gap.start > start) result.push({ start, end: gap.start });
+      start = gap.end;
+    }
+    if (start < range.end) result.push({ start, end: range.end });
+  }
+  return result;
+}
+
+/** Index of the first of `ranges`, which are ascending and disjoint, that ends after `address`. */
+function firstEndingAfter(ranges: RangeSet, address: bigint): number {
+  let low = 0;
+  let high = ranges.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ranges[middle] as Range).end > address) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+export function intersectionWith(ranges: readonly Range[], other: Range): Range[] {
+  return ranges.flatMap((range) => intersection(range, other) ?? []);
+}
+
+/** Whether every address of `range` is in `ranges`, even if several of them share it. */
+export function covers(ranges: readonly Range[], range: Range): boolean {
+  return merged(ranges).some((each) => contains(each, range));
+}
+
+export function overlapsAny(ranges: readonly Range[], range: Range): Range | undefined {
+  return ranges.find((each) => overlaps(each, range));
+}
+
+export function totalSize(ranges: readonly Range[]): bigint {
+  return ranges.reduce((sum, range) => sum + sizeOf(range), 0n);
+}
