@@ -1,0 +1,31 @@
+import type { ByteOrder } from '../bytes/byte-order.js';
+import type { Fdt } from '../fdt/fdt.js';
+import type { Range } from '../memory/range.js';
+import type { CpuCloning } from './cpu-cloning.js';
+
+export type ArchitectureName = 'ppc64le' | 'ppc64' | 'x86_64' | 'aarch64' | 'riscv64' | 'loongarch64' | 's390x';
+
+/** What differs between architectures in a kdump image. One file an architecture gives one of these; everything else is common code. */
+export interface Architecture {
+  readonly name: ArchitectureName;
+  /** e_machine. */
+  readonly machine: number;
+  readonly byteOrder: ByteOrder;
+  /** Page sizes that its kernels are built with, largest first. */
+  readonly pageSizes: readonly bigint[];
+  /** Whether the first PT_LOAD may map the kernel text (need_kernel_map of crash_prepare_elf64_headers). */
+  readonly kernelText: boolean;
+  /** Whether RAM ranges that touch become one PT_LOAD: yes where they come from memblock, no where each System RAM resource stays. */
+  readonly mergesAdjacent: boolean;
+  /** Firmware memory that the FDT describes and the dump lists whole. */
+  readonly firmware?: (fdt: Fdt) => Range[];
+  /** Property of a CPU node that lists the ids of its threads; without one a node is one CPU. */
+  readonly cpuThreadsProperty?: string;
+  /** How a CPU node is made from that of another CPU; absent where CPUs are not in the FDT. */
+  readonly cpuCloning?: CpuCloning;
+
+  /** Defects of the kernel's own handler, which `--compat linux` reproduces. */
+  readonly kernelSplitsOneByteTooLong?: boolean;
+  readonly kernelKeepsRemovedMemory?: boolean;
+  readonly kernelDropsBackup?: boolean;
+}

@@ -1,0 +1,80 @@
+import { KdumpError, hex, printable } from '../errors.js';
+import { encodeU32, readU32, stringList, u32At } from '../fdt/cells.js';
+import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
+import type { CpuCloning, CpuPattern } from './cpu-cloning.js';
+
+/** Ids of a core's threads. */
+export const SERVERS = 'ibm,ppc-interrupt-server#s';
+
+/** CPU nodes of 64-bit PowerPC: one a core, whose threads are its interrupt servers (PAPR+ section B.6.4.1). */
+export const ppc64Cpus: CpuCloning = {
+  coresByFirstThread: true,
+
+  derive({ name, value }: FdtProperty, pattern: CpuPattern, id: number, cpus: FdtNode) {
+    switch (name) {
+      case SERVERS:
+        return { value: encodeU32(...cellsOf(value).map((server) => moved(name, server, pattern, id))), derived: 'id of each thread' };
+      case 'ibm,ppc-interrupt-gserver#s':
+        // Pairs of server number and distribution queue.
+        return {
+          value: encodeU32(...cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, pattern, id) : cell))),
+          derived: 'id of each thread, with the queue of the pattern',
+        };
+      case 'ibm,my-drc-index':
+        return { value: encodeU32(drcIndex(cpus, id, pattern, readU32(value))), derived: 'the connector of this CPU in the DRC tables of /cpus' };
+      case 'ibm,associativity': {
+        // The last domain is the CPU itself where firmware numbers them so.
+        const cells = cellsOf(value);
+        if (cells.at(-1) !== pattern.id || pattern.id === 0) return undefined;
+        return { value: encodeU32(...cells.slice(0, -1), id), derived: 'the last domain is the CPU' };
+      }
+      default:
+        return undefined;
+    }
+  },
+};
+
+function cellsOf(value: Uint8Array): number[] {
+  return Array.from({ length: value.length / 4 }, (_, index) => u32At(value, index));
+}
+
+function moved(name: string, server: number, pattern: CpuPattern, id: number): number {
+  const thread = server - pattern.id;
+  if (thread < 0 || thread >= pattern.threads.length) {
+    throw new KdumpError('refused', `cannot derive ${name} of CPU ${id}`, {
+      segment: 'fdt',
+      found: `server ${hex(server)} in the node of CPU ${pattern.id}`,
+      expected: `${hex(pattern.id)} and on`,
+      remedy: 'give --device-tree, or the value in "properties" of a change file',
+    });
+  }
+  return id + thread;
+}
+
+/** The drc-index of the connector named `CPU <id>`, if the tables name the pattern's connector in the same way (PAPR+ section 13.5.2). */
+function drcIndex(cpus: FdtNode, id: number, pattern: CpuPattern, patternIndex: number): number {
+  const byName = drcTable(cpus);
+  const index = byName.get(`CPU ${id}`);
+  if (index !== undefined && byName.get(`CPU ${pattern.id}`) === patternIndex) return index;
+  throw new KdumpError('refused', `cannot derive ibm,my-drc-index of CPU ${id}`, {
+    segment: 'fdt',
+    found: index === undefined ? `no connector named "CPU ${id}" in /cpus` : `the connector of CPU ${pattern.id} is not named after its id`,
+    remedy: 'give --device-tree, or the value in "properties" of a change file',
+  });
+}
+
+/** `ibm,drc-names` and `ibm,drc-indexes`: each begins with the number of entries. */
+function drcTable(cpus: FdtNode): Map<string, number> {
+  const names = cpus.property('ibm,drc-names');
+  const indexes = cpus.property('ibm,drc-indexes');
+  if (names === undefined || indexes === undefined || names.length < 4 || indexes.length < 4) return new Map();
+  const list = stringList(names.subarray(4));
+  const values = cellsOf(indexes).slice(1);
+  if (list.length !== values.length || u32At(names, 0) !== list.length || u32At(indexes, 0) !== values.length) {
+    throw new KdumpError('input', 'the DRC tables of /cpus do not have one index a name', {
+      segment: 'fdt',
+      found: `${list.length} names (${printable(list[0] ?? '')}, …) and ${values.length} indexes`,
+    });
+  }
+  return new Map(list.map((name, at) => [name, values[at] as number]));
+}

@@ -1,0 +1,39 @@
+import { EM_PPC64 } from '../elf/constants.js';
+import { readCells, readU32 } from '../fdt/cells.js';
+import type { Fdt } from '../fdt/fdt.js';
+import { rangeOfSize, type Range } from '../memory/range.js';
+import type { Architecture } from './architecture.js';
+import { SERVERS, ppc64Cpus } from './ppc64-cpu.js';
+
+/** 64-bit PowerPC: arch/powerpc/kexec. Ranges come from memblock, which joins neighbours (get_crash_memory_ranges in ranges.c). */
+const common = {
+  machine: EM_PPC64,
+  pageSizes: [0x10000n, 0x1000n],
+  kernelText: false,
+  mergesAdjacent: true,
+  firmware,
+  cpuThreadsProperty: SERVERS,
+  cpuCloning: ppc64Cpus,
+  kernelSplitsOneByteTooLong: true,
+} as const;
+
+export const ppc64le: Architecture = { ...common, name: 'ppc64le', byteOrder: 'lsb' };
+export const ppc64: Architecture = { ...common, name: 'ppc64', byteOrder: 'msb' };
+
+/** RTAS and OPAL, unrounded (add_rtas_mem_range and add_opal_mem_range in arch/powerpc/kexec/ranges.c). */
+function firmware(fdt: Fdt): Range[] {
+  const rtas = fdt.node('/rtas');
+  const rtasBase = rtas?.property('linux,rtas-base');
+  const rtasSize = rtas?.property('rtas-size');
+  const opal = fdt.node('/ibm,opal');
+  const opalBase = opal?.property('opal-base-address');
+  const opalSize = opal?.property('opal-runtime-size');
+  const ranges: Range[] = [];
+  if (rtasBase !== undefined && rtasSize !== undefined && readU32(rtasSize) > 0) {
+    ranges.push(rangeOfSize(BigInt(readU32(rtasBase)), BigInt(readU32(rtasSize))));
+  }
+  if (opalBase !== undefined && opalSize !== undefined && readCells(opalSize, 2, 0) > 0n) {
+    ranges.push(rangeOfSize(readCells(opalBase, 2, 0), readCells(opalSize, 2, 0)));
+  }
+  return ranges;
+}

@@ -1,0 +1,25 @@
+import { KdumpError } from '../errors.js';
+import type { ByteOrder } from '../bytes/byte-order.js';
+import { unknownMachine } from '../elf/elf-header.js';
+import type { Architecture, ArchitectureName } from './architecture.js';
+import { ppc64, ppc64le } from './ppc64.js';
+
+export const architectures: readonly Architecture[] = [ppc64le, ppc64];
+
+/** @throws KdumpError `input` when no supported kernel has this e_machine and byte order */
+export function architectureOf(machine: number, byteOrder: ByteOrder): Architecture {
+  const sameMachine = architectures.filter((each) => each.machine === machine);
+  const found = sameMachine.find((each) => each.byteOrder === byteOrder);
+  if (found !== undefined) return found;
+  if (sameMachine.length === 0) throw unknownMachine(machine);
+  throw new KdumpError('input', `wrong byte order for e_machine ${machine}`, { found: byteOrder, expected: sameMachine.map((each) => each.byteOrder).join(' or ') });
+}
+
+/** @throws KdumpError `usage` when there is no such architecture */
+export function architectureNamed(name: string): Architecture {
+  const found = architectures.find((each) => each.name === (name as ArchitectureName));
+  if (found === undefined) {
+    throw new KdumpError('usage', 'unknown architecture', { found: name, expected: architectures.map((each) => each.name).join(', ') });
+  }
+  return found;
+}

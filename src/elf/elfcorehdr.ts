@@ -1,0 +1,96 @@
+import { KdumpError, hex } from '../errors.js';
+import { ADDRESS_SPACE_END } from '../memory/range.js';
+import { ET_CORE, PN_XNUM, PT_LOAD } from './constants.js';
+import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, encodeElfHeader, parseElfHeader, type ElfHeader } from './elf-header.js';
+import { programHeaderFormat, type ProgramHeader } from './records.js';
+
+/** The contents of an elfcorehdr segment: its ELF header and program headers, in file order. */
+export interface Elfcorehdr {
+  readonly header: ElfHeader;
+  readonly programHeaders: readonly ProgramHeader[];
+}
+
+/** Program headers that fit `memorySize` bytes of segment, and that e_phnum can count. */
+export function programHeaderCapacity(memorySize: bigint): number {
+  const room = memorySize < ELF_HEADER_SIZE ? 0n : (memorySize - BigInt(ELF_HEADER_SIZE)) / BigInt(PROGRAM_HEADER_SIZE);
+  return room < PN_XNUM - 1 ? Number(room) : PN_XNUM - 1;
+}
+
+/** Bytes that an elfcorehdr with `programHeaders` program headers takes. */
+export function elfcorehdrSize(programHeaders: number): number {
+  return ELF_HEADER_SIZE + programHeaders * PROGRAM_HEADER_SIZE;
+}
+
+/**
+ * The ELF header of an elfcorehdr, from the first 64 bytes of its segment; tells how many program headers follow.
+ *
+ * Refused is what parse_crash_elf64_headers() in fs/proc/vmcore.c refuses. It ignores e_phoff and reads the program headers right after the
+ * header, so any other e_phoff is refused here too: readers would not agree. Sections are never looked at; their fields are kept.
+ *
+ * @throws KdumpError `input`
+ */
+export function parseElfcorehdrHeader(bytes: Uint8Array): ElfHeader {
+  const header = parseElfHeader(bytes);
+  const { type, ehsize, phentsize, phoff, phnum } = header.fields;
+  expectField('e_type', 16, type, ET_CORE);
+  expectField('e_ehsize', 52, ehsize, ELF_HEADER_SIZE);
+  expectField('e_phentsize', 54, phentsize, PROGRAM_HEADER_SIZE);
+  expectField('e_phoff', 32, phoff, BigInt(ELF_HEADER_SIZE));
+  if (phnum === 0 || phnum >= PN_XNUM) {
+    throw new KdumpError('input', 'wrong e_phnum', { offset: 56, found: String(phnum), expected: `1 to ${PN_XNUM - 1}` });
+  }
+  return header;
+}
+
+/**
+ * The elfcorehdr at the start of `segment`, which may be longer: what follows the last program header is not looked at.
+ *
+ * @throws KdumpError `input` for a header that the capture kernel would refuse, that does not fit the segment, or with a program header
+ *   that passes the end of the address space
+ */
+export function parseElfcorehdr(segment: Uint8Array): Elfcorehdr {
+  const header = parseElfcorehdrHeader(segment);
+  const { phnum } = header.fields;
+  if (elfcorehdrSize(phnum) > segment.length) {
+    throw new KdumpError('input', 'the program headers do not fit the segment', {
+      offset: 56,
+      found: `e_phnum ${phnum}, which takes ${elfcorehdrSize(phnum)} bytes`,
+      expected: `at most ${segment.length} bytes`,
+    });
+  }
+  const programHeaders = programHeaderFormat.parse(segment, ELF_HEADER_SIZE, phnum, header.byteOrder);
+  programHeaders.forEach(checkProgramHeader);
+  return { header, programHeaders };
+}
+
+/** The bytes of `elfcorehdr`, e_phnum set to the number of its program headers. Unchanged contents give the bytes they were parsed from. */
+export function encodeElfcorehdr({ header, programHeaders }: Elfcorehdr): Uint8Array {
+  if (programHeaders.length >= PN_XNUM) throw new RangeError(`${programHeaders.length} program headers do not fit e_phnum`);
+  const bytes = new Uint8Array(elfcorehdrSize(programHeaders.length));
+  encodeElfHeader({ ...header, fields: { ...header.fields, phnum: programHeaders.length } }, bytes);
+  programHeaders.forEach((programHeader, index) => {
+    programHeaderFormat.encode(programHeader, bytes, elfcorehdrSize(index), header.byteOrder);
+  });
+  return bytes;
+}
+
+function checkProgramHeader(programHeader: ProgramHeader, index: number): void {
+  const wraps = (start: bigint, size: bigint): boolean => start + size > ADDRESS_SPACE_END;
+  const wrong = wraps(programHeader.offset, programHeader.filesz)
+    ? 'p_offset + p_filesz'
+    : wraps(programHeader.paddr, programHeader.memsz)
+      ? 'p_paddr + p_memsz'
+      : programHeader.type === PT_LOAD && programHeader.filesz > programHeader.memsz
+        ? 'p_filesz'
+        : undefined;
+  if (wrong === undefined) return;
+  throw new KdumpError('input', `program header ${index}: ${wrong} is out of range`, {
+    offset: elfcorehdrSize(index),
+    found: `p_offset ${hex(programHeader.offset)} p_paddr ${hex(programHeader.paddr)} p_filesz ${hex(programHeader.filesz)} p_memsz ${hex(programHeader.memsz)}`,
+    expected: wrong === 'p_filesz' ? 'at most p_memsz' : 'at most 2^64',
+  });
+}
+
+function expectField(name: string, offset: number, found: bigint | number, expected: bigint | number): void {
+  if (found !== expected) throw new KdumpError('input', `wrong ${name}`, { offset, found: String(found), expected: String(expected) });
+}

@@ -1,0 +1,70 @@
+import { KdumpError, hex } from '../errors.js';
+import { safePosition } from '../bytes/position.js';
+import type { FileSystem } from './file-system.js';
+
+/** A regular file open for reading; nothing is read but what is asked for. */
+export class InputFile {
+  readonly size: number;
+  private constructor(
+    private readonly fileSystem: FileSystem,
+    readonly path: string,
+    readonly descriptor: number,
+    size: bigint,
+  ) {
+    this.size = safePosition(size);
+  }
+
+  /** @throws KdumpError `input` when it is not a regular file, `io` when it cannot be opened */
+  static open(fileSystem: FileSystem, path: string, mode: 'read' | 'modify' = 'read'): InputFile {
+    const descriptor = fileSystem.open(path, mode);
+    try {
+      const { kind, size } = fileSystem.status(descriptor);
+      if (kind !== 'file') {
+        throw new KdumpError('input', 'not a regular file', { file: path, found: kind === 'directory' ? 'a directory' : 'a device, pipe or socket' });
+      }
+      return new InputFile(fileSystem, path, descriptor, size);
+    } catch (error) {
+      fileSystem.close(descriptor);
+      throw error;
+    }
+  }
+
+  /** Exactly `length` bytes from `position`. @throws KdumpError `input` when the file ends before */
+  read(position: number, length: number): Uint8Array {
+    if (position + length > this.size) throw this.tooShort(position, length);
+    const bytes = new Uint8Array(length);
+    this.readInto(bytes, position);
+    return bytes;
+  }
+
+  /** Fills `into` from `position`. @throws KdumpError `input` when the file ends before */
+  readInto(into: Uint8Array, position: number): void {
+    if (this.fileSystem.read(this.descriptor, into, position) !== into.length) throw this.tooShort(position, into.length);
+  }
+
+  close(): void {
+    this.fileSystem.close(this.descriptor);
+  }
+
+  private tooShort(position: number, length: number): KdumpError {
+    return new KdumpError('input', 'the file is too short', {
+      file: this.path,
+      offset: position,
+      found: `end of file at ${hex(this.size)}`,
+      expected: `at least ${length} more bytes`,
+    });
+  }
+}
+
+/** The whole of a small file. @throws KdumpError `input` when it is larger than `limit` bytes or not a regular file */
+export function readWholeFile(fileSystem: FileSystem, path: string, limit: number): Uint8Array {
+  const file = InputFile.open(fileSystem, path);
+  try {
+    if (file.size > limit) {
+      throw new KdumpError('input', 'the file is too large', { file: path, found: `${file.size} bytes`, expected: `at most ${limit}` });
+    }
+    return file.read(0, file.size);
+  } finally {
+    file.close();
+  }
+}

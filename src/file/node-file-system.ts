@@ -1,0 +1,113 @@
+import * as fs from 'node:fs';
+import { KdumpError, printable } from '../errors.js';
+import { safePosition } from '../bytes/position.js';
+import type { FileStatus, FileSystem, OpenMode } from './file-system.js';
+
+const FLAGS: Record<OpenMode, number> = {
+  // O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer.
+  read: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK,
+  modify: fs.constants.O_RDWR | fs.constants.O_NONBLOCK,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+  replace: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_TRUNC,
+};
+
+const paths = new Map<number, string>();
+
+/** The real file system, and the only place that calls node:fs. */
+export const nodeFileSystem: FileSystem = {
+  open(path, mode) {
+    const descriptor = attempt('open', path, () => fs.openSync(path, FLAGS[mode], 0o666));
+    paths.set(descriptor, path);
+    return descriptor;
+  },
+  close(descriptor) {
+    attempt('close', descriptor, () => {
+      fs.closeSync(descriptor);
+    });
+    paths.delete(descriptor);
+  },
+  status(descriptor) {
+    return attempt('stat', descriptor, () => statusOf(fs.fstatSync(descriptor, { bigint: true })));
+  },
+  read(descriptor, into, position) {
+    return attempt('read', descriptor, () => {
+      let done = 0;
+      while (done < into.length) {
+        const count = fs.readSync(descriptor, into, done, into.length - done, safePosition(position + done));
+        if (count === 0) break;
+        done += count;
+      }
+      return done;
+    });
+  },
+  write(descriptor, bytes, position) {
+    attempt('write', descriptor, () => {
+      // A short write hides its errno; writing the rest brings it out.
+      for (let done = 0; done < bytes.length; ) {
+        done += fs.writeSync(descriptor, bytes, done, bytes.length - done, safePosition(position + done));
+      }
+    });
+  },
+  sync(descriptor) {
+    attempt('sync', descriptor, () => {
+      fs.fsyncSync(descriptor);
+    });
+  },
+  remove(path) {
+    attempt('remove', path, () => {
+      fs.rmSync(path, { force: true });
+    });
+  },
+  exists(path) {
+    return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  },
+  makeDirectory(path) {
+    attempt('make directory', path, () => fs.mkdirSync(path, { recursive: true }));
+  },
+  list(path) {
+    return attempt('list', path, () =>
+      fs
+        .readdirSync(path, { withFileTypes: true })
+        .map((entry) => ({ name: entry.name, kind: entry.isFile() ? 'file' : entry.isDirectory() ? 'directory' : 'other' })),
+    );
+  },
+};
+
+function statusOf(stat: fs.BigIntStats): FileStatus {
+  return {
+    kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
+    size: stat.size,
+    device: stat.dev,
+    inode: stat.ino,
+  };
+}
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EEXIST: 'it exists already',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'the file system is read-only',
+  EIO: 'input/output error of the device',
+  EFBIG: 'file too large for the file system or the limit of this process',
+  EMFILE: 'too many open files',
+  ELOOP: 'too many symbolic links',
+  ETXTBSY: 'the file is being executed',
+  ENXIO: 'it is a socket or a device without a driver',
+};
+
+function attempt<T>(what: string, target: string | number, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof KdumpError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+    const file = typeof target === 'string' ? target : (paths.get(target) ?? `descriptor ${target}`);
+    const reason = code === undefined ? printable(String(error)) : `${REASONS[code] ?? 'the system refused'} (${code})`;
+    throw new KdumpError('io', `cannot ${what}: ${reason}`, { file, cause: error });
+  }
+}

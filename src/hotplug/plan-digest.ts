@@ -1,0 +1,68 @@
+import { KdumpError } from '../errors.js';
+import { equalBytes } from '../bytes/compare.js';
+import { regionDigests, DIGEST_SIZE } from '../image/digest.js';
+import type { KdumpImage } from '../image/image.js';
+import { overlaps, rangeOfSize } from '../memory/range.js';
+import type { Finding } from './finding.js';
+import { changedRuns, type SegmentPlan } from './segment-plan.js';
+
+/**
+ * - `absent`: the image has no purgatory with a region table
+ * - `unaffected`: it covers nothing that changes
+ * - `rewritten`
+ */
+export type DigestOutcome = 'absent' | 'unaffected' | 'rewritten';
+
+/**
+ * The purgatory's digest where it covers what `segments` change. The region table tells that; only then the covered segments are read.
+ *
+ * @throws KdumpError `refused` when the digest covers a change but is not found, so that purgatory would reject the image
+ */
+export function planDigest(
+  image: KdumpImage,
+  segments: readonly SegmentPlan[],
+  findings: Finding[],
+): { outcome: DigestOutcome; segment?: SegmentPlan } {
+  const runs = segments.flatMap((segment) => changedRuns(segment));
+  const { purgatory } = image;
+  if (purgatory?.regions == null) {
+    if (purgatory !== null && runs.length > 0) {
+      findings.push({
+        severity: 'warning',
+        code: 'no-region-table',
+        message: 'the purgatory has no table of the segments that its digest covers: if it checks them after all, it will reject the change',
+      });
+    }
+    return { outcome: 'absent' };
+  }
+  const { regions } = purgatory.regions;
+  const covered = runs.some((run) => regions.some((region) => overlaps(region, rangeOfSize(run.address, BigInt(run.after.length)))));
+  if (!covered) return { outcome: 'unaffected' };
+
+  const digests = regionDigests(
+    image.memory,
+    regions,
+    runs.map(({ address, after }) => ({ address, bytes: after })),
+  );
+  const { address, memorySize } = purgatory.segment;
+  const before = image.memory.read(address, Number(memorySize));
+  const at = findDigest(before, digests.before);
+  if (at === undefined) {
+    throw new KdumpError('refused', "the purgatory's digest covers what changes, and does not match the image as it is", {
+      segment: 'purgatory',
+      found: 'no SHA-256 of the covered segments in the segment',
+      expected: Buffer.from(digests.before).toString('hex'),
+      remedy: 'the image would not boot: reload it, then apply the change',
+    });
+  }
+  const after = Uint8Array.from(before);
+  after.set(digests.after, at);
+  return { outcome: 'rewritten', segment: { name: 'purgatory', address, before, after } };
+}
+
+/** Offset of `digest` in the purgatory segment. Where it lies there differs between purgatories, so it is looked for by value. */
+export function findDigest(purgatory: Uint8Array, digest: Uint8Array): number | undefined {
+  const bytes = Buffer.from(purgatory.buffer, purgatory.byteOffset, purgatory.byteLength);
+  const at = bytes.indexOf(digest);
+  return at >= 0 && equalBytes(bytes.subarray(at, at + DIGEST_SIZE), digest) ? at : undefined;
+}

@@ -1,0 +1,91 @@
+import { KdumpError } from '../errors.js';
+import { alignUp } from '../bytes/position.js';
+import { equalBytes } from '../bytes/compare.js';
+import { elfcorehdrSize, encodeElfcorehdr, parseElfcorehdr, programHeaderCapacity } from '../elf/elfcorehdr.js';
+import type { ProgramHeader } from '../elf/records.js';
+import type { KdumpImage } from '../image/image.js';
+import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
+import type { Finding } from './finding.js';
+import { planCpus, type CpuPlanOptions, type DerivedProperty } from './plan-cpus.js';
+import { planDigest, type DigestOutcome } from './plan-digest.js';
+import { planFdt } from './plan-fdt.js';
+import { planMemory, type ChangeEffect } from './plan-memory.js';
+import type { SegmentPlan } from './segment-plan.js';
+
+export type PlanOptions = CpuPlanOptions;
+
+/** What is to be written, all of it computed and checked. */
+export interface Plan {
+  readonly image: KdumpImage;
+  readonly changes: readonly { readonly change: Change; readonly effect: ChangeEffect }[];
+  /** The segments that changes can touch: elfcorehdr, FDT, and the purgatory where its digest covers one of them. */
+  readonly segments: readonly SegmentPlan[];
+  readonly derived: readonly DerivedProperty[];
+  readonly digest: DigestOutcome;
+  readonly findings: readonly Finding[];
+}
+
+/** Whether nothing would be written. */
+export function isNothingToDo(plan: Plan): boolean {
+  return plan.segments.every(({ before, after }) => equalBytes(before, after));
+}
+
+/** More than e_phnum can count; a larger segment's tail is never used. */
+const MAX_ELFCOREHDR = BigInt(elfcorehdrSize(0xffff));
+
+/**
+ * What `changes`, in their order, come to in the bytes of `image`. Reads the elfcorehdr, the FDT and the purgatory, and the segments that the
+ * digest covers only where it has to change. Writes nothing.
+ *
+ * @throws KdumpError `refused` when a change conflicts with the image or does not fit, or the digest could not be brought right; `input` when
+ *   the image is damaged
+ */
+export function planHotplug(image: KdumpImage, changes: readonly Change[], options: PlanOptions = {}): Plan {
+  const memoryChanges = changes.filter((change): change is MemoryChange => 'memory' in change);
+  const cpuChanges = changes.filter((change): change is CpuChange => 'cpu' in change);
+  const memory = planMemory(image, memoryChanges, options.compat);
+  const cpus = planCpus(image, cpuChanges, options);
+
+  const findings: Finding[] = [];
+  const elfcorehdr = planElfcorehdr(image, memory.programHeaders, options);
+  const segments = [elfcorehdr];
+  const fdt = planFdt(image, cpus.edits, elfcorehdrSize(memory.programHeaders.length), options.compat, findings);
+  if (fdt !== undefined) segments.push(fdt);
+  const digest = planDigest(image, segments, findings);
+  if (digest.segment !== undefined) segments.push(digest.segment);
+
+  const effects = { memory: [...memory.effects], cpu: [...cpus.effects] };
+  return {
+    image,
+    changes: changes.map((change) => ({ change, effect: effects['memory' in change ? 'memory' : 'cpu'].shift() as ChangeEffect })),
+    segments,
+    derived: cpus.derived,
+    digest: digest.outcome,
+    findings,
+  };
+}
+
+function planElfcorehdr(image: KdumpImage, programHeaders: readonly ProgramHeader[], { compat }: PlanOptions): SegmentPlan {
+  const { segment, contents } = image.elfcorehdr;
+  const capacity = programHeaderCapacity(segment.memorySize);
+  const used = elfcorehdrSize(contents.programHeaders.length);
+  const needed = elfcorehdrSize(programHeaders.length);
+  // The kernel counts one program header more, and rounds up to 4 KiB (crash_prepare_elf64_headers in kernel/crash_core.c).
+  const kernelNeeds = alignUp(BigInt(elfcorehdrSize(programHeaders.length + 1)), 0x1000n);
+  const fits = programHeaders.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || programHeaders === contents.programHeaders);
+  if (!fits) {
+    throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
+      segment: 'elfcorehdr',
+      found: `${programHeaders.length} program headers, which take ${compat === 'linux' ? kernelNeeds : needed} bytes`,
+      expected: `at most ${segment.memorySize} bytes (memsz), ${capacity} program headers`,
+      remedy: 'reload the kdump image with a larger reservation (kexec --hotplug, or CONFIG_CRASH_MAX_MEMORY_RANGES)',
+    });
+  }
+  const size = segment.memorySize < MAX_ELFCOREHDR ? segment.memorySize : MAX_ELFCOREHDR;
+  const before = image.memory.read(segment.address, Number(size));
+  const after = Uint8Array.from(before);
+  after.set(encodeElfcorehdr({ header: contents.header, programHeaders }));
+  if (needed < used) after.fill(0, needed, used);
+  parseElfcorehdr(after);
+  return { name: 'elfcorehdr', address: segment.address, before, after };
+}

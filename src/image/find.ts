@@ -1,0 +1,61 @@
+import { KdumpError, hex } from '../errors.js';
+import type { Architecture } from '../arch/architecture.js';
+import { formatRange, type Range } from '../memory/range.js';
+import { imageOfFdt } from './find-by-fdt.js';
+import type { PhysicalMemory } from './physical-memory.js';
+import { scanPages } from './scan.js';
+import type { Segment } from './segment.js';
+
+/** A kdump image as it was found in memory. */
+export interface FoundImage {
+  readonly architecture: Architecture;
+  readonly segments: readonly Segment[];
+  readonly crashKernel: Range | null;
+  readonly entry: bigint | null;
+  /** How each thing that is not stated anywhere was derived. */
+  readonly notes: readonly string[];
+}
+
+const LISTED = 5;
+
+/**
+ * The one kdump image in `memory`, from its content alone. Memory holds many device trees and ELF headers, so a candidate counts only when what
+ * it says about the others is true.
+ *
+ * @throws KdumpError `input` when there is none, with the reason for each candidate, or more than one
+ */
+export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined): FoundImage {
+  const candidates = scanPages(memory, crashKernel);
+  const found: { at: bigint; image: FoundImage }[] = [];
+  const rejected: string[] = [];
+  for (const at of candidates.fdts) {
+    try {
+      found.push({ at, image: imageOfFdt(memory, at) });
+    } catch (error) {
+      if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
+      rejected.push(`device tree at ${hex(at)}: ${error.details.found ?? error.problem}`);
+    }
+  }
+  const [only, ...others] = found;
+  if (only === undefined) {
+    throw new KdumpError('input', 'no kdump image found', {
+      file: memory.path,
+      found: rejected.length === 0 ? 'no device tree on any page' : listed(rejected),
+      expected: 'an FDT that names an elfcorehdr',
+      remedy: 'give the container with --format, the place with --base or --map, or the segment table with --kexec-log',
+    });
+  }
+  if (others.length > 0) {
+    throw new KdumpError('input', `${found.length} kdump images found`, {
+      file: memory.path,
+      found: listed(found.map(({ at, image }) => `FDT at ${hex(at)}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`)),
+      expected: 'one',
+      remedy: 'say which with --crash-kernel or --kexec-log',
+    });
+  }
+  return only.image;
+}
+
+function listed(items: readonly string[]): string {
+  return items.slice(0, LISTED).join('; ') + (items.length > LISTED ? `; and ${items.length - LISTED} more` : '');
+}

@@ -1,0 +1,31 @@
+import type { Architecture } from '../arch/architecture.js';
+import type { Elfcorehdr } from '../elf/elfcorehdr.js';
+import type { Fdt } from '../fdt/fdt.js';
+import type { Range } from '../memory/range.js';
+import type { PhysicalMemory } from './physical-memory.js';
+import type { ImageFormat } from './recognise.js';
+import type { RegionTable } from './region-table.js';
+import type { Segment, SegmentName } from './segment.js';
+
+/** A loaded kdump image: its segments and what the ones that describe the machine say. Large segments are not read. */
+export interface KdumpImage {
+  readonly format: ImageFormat;
+  readonly architecture: Architecture;
+  readonly memory: PhysicalMemory;
+  /** Ascending by address. */
+  readonly segments: readonly Segment[];
+  readonly crashKernel: Range | null;
+  /** kexec entry point, where known. */
+  readonly entry: bigint | null;
+  /** The largest page size of the architecture that all segments are aligned to. */
+  readonly pageSize: bigint | null;
+  readonly elfcorehdr: { readonly segment: Segment; readonly contents: Elfcorehdr };
+  readonly fdt: { readonly segment: Segment; readonly tree: Fdt } | null;
+  readonly purgatory: { readonly segment: Segment; readonly regions: RegionTable | null } | null;
+  /** How each thing that is not stated anywhere was derived. */
+  readonly notes: readonly string[];
+}
+
+export function segmentNamed(image: Pick<KdumpImage, 'segments'>, name: SegmentName): Segment | undefined {
+  return image.segments.find((segment) => segment.name === name);
+}

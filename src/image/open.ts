@@ -1,0 +1,162 @@
+import { KdumpError, within } from '../errors.js';
+import { safePosition } from '../bytes/position.js';
+import { architectureOf } from '../arch/registry.js';
+import type { Architecture } from '../arch/architecture.js';
+import { PT_LOAD } from '../elf/constants.js';
+import type { Elfcorehdr } from '../elf/elfcorehdr.js';
+import type { FileSystem } from '../file/file-system.js';
+import { InputFile } from '../file/input-file.js';
+import { containsAddress, rangeOfSize, type Range } from '../memory/range.js';
+import { merged } from '../memory/range-set.js';
+import { isBackup } from './backup.js';
+import { kdumpFdtFacts } from './chosen.js';
+import { findImage, type FoundImage } from './find.js';
+import type { KdumpImage } from './image.js';
+import { nameSegments, type UnnamedSegment } from './name-segments.js';
+import { readPacked } from './packed.js';
+import { PhysicalMemory } from './physical-memory.js';
+import { recogniseFormat, type ImageFormat } from './recognise.js';
+import { readElfcorehdr, readFdt } from './read-segments.js';
+import { findRegionTable } from './region-table.js';
+import { checkedSegments, segmentRange, type Segment } from './segment.js';
+
+export interface OpenImageOptions {
+  /** Container; recognised from the content without it. */
+  format?: ImageFormat;
+  /** raw: physical address of file offset 0. */
+  base?: bigint;
+  /** raw: pieces of the file and where they lie in physical memory, instead of `base`. */
+  map?: readonly { fileOffset: bigint; address: bigint; size: bigint }[];
+  /** Look for segments only here. */
+  crashKernel?: Range;
+  /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
+  segmentTable?: { segments: readonly { mem: bigint; memsz: bigint; bufsz: bigint }[]; entry: bigint | undefined };
+  /** Open the file for writing too. */
+  writable?: boolean;
+}
+
+const MAX_PURGATORY = 1n << 20n;
+
+/**
+ * Opens the kdump image in the file at `path`. Close it with {@link closeImage}.
+ *
+ * @throws KdumpError `input` when the file holds none, or more than one, or a damaged one; `usage` when options contradict the container; `io`
+ */
+export function openImage(fileSystem: FileSystem, path: string, options: OpenImageOptions = {}): KdumpImage {
+  const file = InputFile.open(fileSystem, path, options.writable === true ? 'modify' : 'read');
+  try {
+    return within({ file: path }, () => read(file, options));
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+export function closeImage(image: KdumpImage): void {
+  image.memory.file.close();
+}
+
+function read(file: InputFile, options: OpenImageOptions): KdumpImage {
+  const format = options.format ?? recogniseFormat(file);
+  if (format !== 'raw' && (options.base !== undefined || options.map !== undefined)) {
+    throw new KdumpError('usage', '--base and --map are for raw memory', { found: `format ${format}`, expected: 'format raw' });
+  }
+  if (format === 'kdump') {
+    if (options.segmentTable !== undefined) throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
+    const packed = readPacked(file);
+    return describe(format, packed.memory, { ...packed, crashKernel: null, notes: [] });
+  }
+  if (format === 'elf-core') {
+    throw new KdumpError('input', 'an ELF memory dump is not supported yet', { remedy: 'give raw memory or a packed image' });
+  }
+  const memory = rawMemory(file, options);
+  return describe(format, memory, options.segmentTable === undefined ? findImage(memory, options.crashKernel) : fromTable(memory, options.segmentTable));
+}
+
+function rawMemory(file: InputFile, { base = 0n, map }: OpenImageOptions): PhysicalMemory {
+  const pieces = map ?? [{ fileOffset: 0n, address: base, size: BigInt(file.size) }];
+  return new PhysicalMemory(
+    file,
+    pieces.map(({ fileOffset, address, size }) => ({ address, size, fileOffset: safePosition(fileOffset), fileSize: size })),
+  );
+}
+
+function fromTable(memory: PhysicalMemory, table: NonNullable<OpenImageOptions['segmentTable']>): FoundImage {
+  const unnamed: UnnamedSegment[] = table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memorySize: memsz, bufferSize: bufsz }));
+  for (const segment of unnamed) {
+    // Asks for the extents only.
+    if (!memory.holds(segmentRange(segment))) memory.fileOffset(segment.address, Number(segment.memorySize));
+  }
+  const segments = nameSegments(memory, unnamed);
+  const { header } = readElfcorehdr(memory, (segments.find(({ name }) => name === 'elfcorehdr') as Segment).address);
+  return {
+    architecture: architectureOf(header.fields.machine, header.byteOrder),
+    segments,
+    crashKernel: null,
+    entry: table.entry ?? null,
+    notes: ['segment names from what lies at the addresses of the kexec log'],
+  };
+}
+
+function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage): KdumpImage {
+  const segments = checkedSegments(found.segments);
+  const elfcorehdrSegment = segments.find(({ name }) => name === 'elfcorehdr');
+  if (elfcorehdrSegment === undefined) throw new KdumpError('input', 'the image has no elfcorehdr segment');
+  const contents = within({ segment: 'elfcorehdr' }, () => readElfcorehdr(memory, elfcorehdrSegment.address, elfcorehdrSegment.memorySize));
+  const { fields, byteOrder } = contents.header;
+  const architecture = within({ segment: 'elfcorehdr' }, () => architectureOf(fields.machine, byteOrder));
+  if (architecture !== found.architecture) {
+    throw new KdumpError('input', 'the elfcorehdr is of another architecture than the image', {
+      segment: 'elfcorehdr',
+      found: architecture.name,
+      expected: found.architecture.name,
+    });
+  }
+  const fdtSegment = segments.find(({ name }) => name === 'fdt');
+  const tree = fdtSegment === undefined ? undefined : within({ segment: 'fdt' }, () => readFdt(memory, fdtSegment.address, fdtSegment.memorySize));
+  const purgatorySegment = segments.find(({ name }) => name === 'purgatory');
+  const crashKernel = found.crashKernel ?? (tree === undefined ? null : kdumpFdtFacts(tree).crashKernel) ?? holeAround(contents, elfcorehdrSegment);
+  return {
+    format,
+    architecture,
+    memory,
+    segments,
+    crashKernel,
+    entry: found.entry,
+    pageSize: pageSize(architecture, segments),
+    elfcorehdr: { segment: elfcorehdrSegment, contents },
+    fdt: fdtSegment === undefined || tree === undefined ? null : { segment: fdtSegment, tree },
+    purgatory:
+      purgatorySegment === undefined
+        ? null
+        : {
+            segment: purgatorySegment,
+            regions:
+              purgatorySegment.memorySize > MAX_PURGATORY
+                ? null
+                : (findRegionTable(
+                    memory.read(purgatorySegment.address, Number(purgatorySegment.memorySize)),
+                    purgatorySegment.address,
+                    segments.map(segmentRange),
+                    byteOrder,
+                  ) ?? null),
+          },
+    notes: found.notes,
+  };
+}
+
+/** The elfcorehdr leaves the crashkernel range out, so it lies in the gap between listed RAM that the elfcorehdr itself is in. */
+function holeAround({ programHeaders }: Elfcorehdr, { address }: Segment): Range | null {
+  const listed = merged(
+    programHeaders.filter((each) => each.type === PT_LOAD && each.memsz > 0n && !isBackup(each)).map((each) => rangeOfSize(each.paddr, each.memsz)),
+  );
+  if (listed.some((range) => containsAddress(range, address))) return null;
+  const below = listed.filter((range) => range.end <= address).at(-1);
+  const above = listed.find((range) => range.start > address);
+  return below === undefined || above === undefined ? null : { start: below.end, end: above.start };
+}
+
+function pageSize(architecture: Architecture, segments: readonly Segment[]): bigint | null {
+  const fits = (size: bigint): boolean => segments.every((segment) => segment.address % size === 0n && segment.memorySize % size === 0n);
+  return architecture.pageSizes.find(fits) ?? null;
+}

@@ -1,0 +1,33 @@
+import { KdumpError } from '../errors.js';
+import { elfcorehdrSize, parseElfcorehdr, parseElfcorehdrHeader, type Elfcorehdr } from '../elf/elfcorehdr.js';
+import { ELF_HEADER_SIZE } from '../elf/elf-header.js';
+import { parseFdt, type Fdt } from '../fdt/fdt.js';
+import { FDT_HEADER_SIZE, probeFdtHeader } from '../fdt/header.js';
+import type { PhysicalMemory } from './physical-memory.js';
+
+/** Larger than any device tree; keeps a hostile totalsize from being allocated. */
+const MAX_FDT = 64n << 20n;
+
+/** The elfcorehdr in the `room` bytes from `address`: only its header and program headers are read. @throws KdumpError `input` */
+export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room = 1n << 32n): Elfcorehdr {
+  const { fields } = parseElfcorehdrHeader(memory.read(address, room < ELF_HEADER_SIZE ? Number(room) : ELF_HEADER_SIZE));
+  const size = elfcorehdrSize(fields.phnum);
+  return parseElfcorehdr(memory.read(address, room < size ? Number(room) : size));
+}
+
+/** The FDT in the `room` bytes from `address`: as much as its totalsize is read. @throws KdumpError `input` */
+export function readFdt(memory: PhysicalMemory, address: bigint, room = MAX_FDT): Fdt {
+  const head = memory.read(address, room < FDT_HEADER_SIZE ? Number(room) : FDT_HEADER_SIZE);
+  const header = probeFdtHeader(head);
+  // An implausible header gets its error from the parser.
+  if (header === undefined) return parseFdt(head);
+  if (header.totalSize > room || header.totalSize > MAX_FDT) {
+    throw new KdumpError('input', 'totalsize passes the end of the segment', {
+      segment: 'fdt',
+      offset: 4,
+      found: String(header.totalSize),
+      expected: `at most ${room < MAX_FDT ? room : MAX_FDT}`,
+    });
+  }
+  return parseFdt(memory.read(address, header.totalSize));
+}

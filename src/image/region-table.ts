@@ -1,0 +1,96 @@
+import type { ByteOrder } from '../bytes/byte-order.js';
+import { dataView } from '../bytes/byte-order.js';
+import { contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+
+/**
+ * The purgatory's sha256_regions: up to 16 pairs `{u64 start, u64 length}`, the rest zero (struct kexec_sha_region in
+ * include/linux/purgatory.h, struct sha256_region in kexec-tools' kexec-sha256.h). It alone tells which segments the digest covers.
+ */
+export interface RegionTable {
+  /** Physical address of the first entry. */
+  readonly address: bigint;
+  /** In the order they are hashed, which is the table's. */
+  readonly regions: readonly Range[];
+}
+
+/** KEXEC_SEGMENT_MAX of kexec-tools and the kernel's purgatory. */
+const MAX_REGIONS = 16;
+const ENTRY_SIZE = 16;
+export const REGION_TABLE_SIZE = MAX_REGIONS * ENTRY_SIZE;
+
+/** Segments begin and end on page boundaries, and 4 KiB is the smallest page there is (sanity_check_segment_list in kernel/kexec_core.c). */
+const PAGE_MASK = 0xfffn;
+
+/**
+ * The region table in the purgatory segment's `bytes`, which begin at `address`: at least one entry, each one of `segments` to the byte.
+ *
+ * @returns undefined when there is none
+ */
+export function findRegionTable(bytes: Uint8Array, address: bigint, segments: readonly Range[], order: ByteOrder): RegionTable | undefined {
+  const known = new Map(segments.map((segment) => [segment.start, segment.end]));
+  return search(bytes, address, order, (region) => known.get(region.start) === region.end);
+}
+
+/**
+ * A region table in `bytes`, which begin at `address`, when the segments are not known: every entry is made of whole pages inside
+ * `crashKernel`, none overlaps another or the table, and all of `required` are among them.
+ */
+export function findRegionTableByShape(
+  bytes: Uint8Array,
+  address: bigint,
+  crashKernel: Range,
+  required: readonly Range[],
+  order: ByteOrder,
+): RegionTable | undefined {
+  const plausible = (region: Range): boolean =>
+    contains(crashKernel, region) && (region.start & PAGE_MASK) === 0n && (region.end & PAGE_MASK) === 0n;
+  return search(bytes, address, order, plausible, ({ address: at, regions }) => {
+    const itself = rangeOfSize(at, BigInt(REGION_TABLE_SIZE));
+    return (
+      regions.every((region, index) => !overlaps(region, itself) && !regions.slice(0, index).some((other) => overlaps(region, other))) &&
+      required.every((needed) => regions.some((region) => region.start === needed.start && region.end >= needed.end))
+    );
+  });
+}
+
+function search(
+  bytes: Uint8Array,
+  address: bigint,
+  order: ByteOrder,
+  acceptsEntry: (region: Range) => boolean,
+  acceptsTable: (table: RegionTable) => boolean = () => true,
+): RegionTable | undefined {
+  const view = dataView(bytes);
+  const little = order === 'lsb';
+  for (let at = 0; at + REGION_TABLE_SIZE <= bytes.length; at += 8) {
+    // Most of memory fails on the low 12 bits of the first start, without making a bigint.
+    const low = view.getUint32(little ? at : at + 4, little);
+    const high = view.getUint32(little ? at + 4 : at, little);
+    if ((low & 0xfff) !== 0 || (low === 0 && high === 0)) continue;
+    const regions = readEntries(view, at, little, acceptsEntry);
+    if (regions === undefined) continue;
+    const table = { address: address + BigInt(at), regions };
+    if (acceptsTable(table)) return table;
+  }
+  return undefined;
+}
+
+function readEntries(view: DataView, at: number, little: boolean, accepts: (region: Range) => boolean): Range[] | undefined {
+  const regions: Range[] = [];
+  for (let index = 0; index < MAX_REGIONS; index += 1) {
+    const start = view.getBigUint64(at + index * ENTRY_SIZE, little);
+    const length = view.getBigUint64(at + index * ENTRY_SIZE + 8, little);
+    if (start === 0n && length === 0n) {
+      return regions.length > 0 && isZero(view, at + index * ENTRY_SIZE, at + REGION_TABLE_SIZE) ? regions : undefined;
+    }
+    const region = { start, end: start + length };
+    if (length === 0n || !accepts(region)) return undefined;
+    regions.push(region);
+  }
+  return regions;
+}
+
+function isZero(view: DataView, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 4) if (view.getUint32(at) !== 0) return false;
+  return true;
+}

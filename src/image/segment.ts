@@ -1,0 +1,48 @@
+import { KdumpError } from '../errors.js';
+import { formatRange, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+
+export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'cmdline', 'other'] as const;
+
+/** What a kexec segment is for. */
+export type SegmentName = (typeof SEGMENT_NAMES)[number];
+
+/** A kexec segment (struct kexec_segment, include/uapi/linux/kexec.h). */
+export interface Segment {
+  readonly name: SegmentName;
+  /** `mem`: physical address. */
+  readonly address: bigint;
+  /** `memsz`: bytes in memory. */
+  readonly memorySize: bigint;
+  /** `bufsz`: bytes given at load, the rest of memorySize is zero; null where the source does not tell. */
+  readonly bufferSize: bigint | null;
+}
+
+/** KEXEC_SEGMENT_MAX, include/linux/kexec.h. */
+export const MAX_SEGMENTS = 16;
+
+export function segmentRange(segment: Pick<Segment, 'address' | 'memorySize'>): Range {
+  return rangeOfSize(segment.address, segment.memorySize);
+}
+
+/**
+ * `segments` ascending by address.
+ *
+ * @throws KdumpError `input` when two overlap, one is empty, or a name that can occur once occurs twice
+ */
+export function checkedSegments<T extends Pick<Segment, 'address' | 'memorySize'> & { name?: SegmentName | undefined }>(segments: readonly T[]): T[] {
+  const sorted = [...segments].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+  sorted.forEach((segment, index) => {
+    const range = segmentRange(segment);
+    const next = sorted[index + 1];
+    if (next !== undefined && overlaps(range, segmentRange(next))) {
+      throw new KdumpError('input', 'two segments overlap', {
+        segment: segment.name ?? 'segment table',
+        found: `${formatRange(range)} and ${formatRange(segmentRange(next))}${next.name === undefined ? '' : ` (${next.name})`}`,
+      });
+    }
+    if (segment.name !== undefined && segment.name !== 'other' && sorted.slice(index + 1).some(({ name }) => name === segment.name)) {
+      throw new KdumpError('input', `two segments are named ${segment.name}`, { segment: segment.name });
+    }
+  });
+  return sorted;
+}
