@@ -35,7 +35,17 @@ export interface FileSystem {
   sync(descriptor: number): void;
   /** Removes a file; one that does not exist is not an error. */
   remove(path: string): void;
+  /** Gives the file another name in the same file system, in place of what has that name. */
+  rename(from: string, to: string): void;
   exists(path: string): boolean;
+  /** Follows links. @throws KdumpError `io` when there is nothing */
+  kindOf(path: string): FileStatus['kind'];
+  /** The first `limit` bytes of a file, or all of it. Does not trust its stated size: files of /proc and sysfs have none. */
+  readStart(path: string, limit: number): Uint8Array;
+  /** All of standard input. @throws KdumpError `input` when it is longer than `limit` bytes */
+  readStandardInput(limit: number): Uint8Array;
   makeDirectory(path: string): void;
   list(path: string): DirectoryEntry[];
+  /** A copy that shares blocks with the original where the file system can, and keeps its holes where it cannot. */
+  copy(from: string, to: string): void;
 }

@@ -56,15 +56,16 @@ export class InputFile {
   }
 }
 
-/** The whole of a small file. @throws KdumpError `input` when it is larger than `limit` bytes or not a regular file */
+/**
+ * The whole of a small file, pipe or /proc file.
+ *
+ * @throws KdumpError `input` when it is larger than `limit` bytes, or a directory; `io`
+ */
 export function readWholeFile(fileSystem: FileSystem, path: string, limit: number): Uint8Array {
-  const file = InputFile.open(fileSystem, path);
-  try {
-    if (file.size > limit) {
-      throw new KdumpError('input', 'the file is too large', { file: path, found: `${file.size} bytes`, expected: `at most ${limit}` });
-    }
-    return file.read(0, file.size);
-  } finally {
-    file.close();
+  if (fileSystem.kindOf(path) === 'directory') throw new KdumpError('input', 'not a file', { file: path, found: 'a directory' });
+  const bytes = fileSystem.readStart(path, limit + 1);
+  if (bytes.length > limit) {
+    throw new KdumpError('input', 'the file is too large', { file: path, found: `more than ${limit} bytes`, expected: `at most ${limit}` });
   }
+  return bytes;
 }

@@ -58,8 +58,36 @@ export const nodeFileSystem: FileSystem = {
       fs.rmSync(path, { force: true });
     });
   },
+  rename(from, to) {
+    attempt('rename', from, () => {
+      fs.renameSync(from, to);
+    });
+  },
+  copy(from, to) {
+    attempt('copy', from, () => {
+      fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE | fs.constants.COPYFILE_EXCL);
+    });
+  },
   exists(path) {
     return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  },
+  kindOf(path) {
+    return attempt('stat', path, () => statusOf(fs.statSync(path, { bigint: true })).kind);
+  },
+  readStart(path, limit) {
+    const descriptor = nodeFileSystem.open(path, 'read');
+    try {
+      return attempt('read', path, () => readStream(descriptor, limit));
+    } finally {
+      nodeFileSystem.close(descriptor);
+    }
+  },
+  readStandardInput(limit) {
+    const bytes = attempt('read', 'standard input', () => readStream(0, limit + 1));
+    if (bytes.length > limit) {
+      throw new KdumpError('input', 'too much input', { file: 'standard input', found: `more than ${limit} bytes`, expected: `at most ${limit}` });
+    }
+    return bytes;
   },
   makeDirectory(path) {
     attempt('make directory', path, () => fs.mkdirSync(path, { recursive: true }));
@@ -72,6 +100,34 @@ export const nodeFileSystem: FileSystem = {
     );
   },
 };
+
+const PIECE = 1 << 16;
+
+/** At most `limit` bytes, from where the descriptor stands; memory grows with what comes, not with `limit`. */
+function readStream(descriptor: number, limit: number): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  let total = 0;
+  while (total < limit) {
+    const piece = new Uint8Array(Math.min(PIECE, limit - total));
+    const count = readAvailable(descriptor, piece);
+    if (count === 0) break;
+    pieces.push(piece.subarray(0, count));
+    total += count;
+  }
+  return Buffer.concat(pieces);
+}
+
+/** A terminal or pipe that another process set to non-blocking answers EAGAIN until there is something. */
+function readAvailable(descriptor: number, into: Uint8Array): number {
+  for (;;) {
+    try {
+      return fs.readSync(descriptor, into);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
 
 function statusOf(stat: fs.BigIntStats): FileStatus {
   return {

@@ -2,7 +2,7 @@ import type { Fdt } from '../fdt/fdt.js';
 import { readAddressCells, readCells, u32At } from '../fdt/cells.js';
 import { contains, containsAddress, rangeOfSize, type Range } from '../memory/range.js';
 import { merged } from '../memory/range-set.js';
-import { parseSize } from '../machine/numbers.js';
+import { parseSize } from '../text/numbers.js';
 
 /** What the FDT of a kdump image says about the other segments. */
 export interface KdumpFdtFacts {

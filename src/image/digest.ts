@@ -4,6 +4,11 @@ import type { PhysicalMemory } from './physical-memory.js';
 
 export const DIGEST_SIZE = 32;
 
+/** SHA-256 of `bytes`, in hexadecimal. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 /** New contents for the bytes at a physical address. */
 export interface MemoryPatch {
   readonly address: bigint;

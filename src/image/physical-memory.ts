@@ -91,6 +91,11 @@ export class PhysicalMemory {
     return piece.fileOffset;
   }
 
+  /** File offset of `address`, null where the file does not hold it. */
+  placeOf(address: bigint): number | null {
+    return this.pieces(rangeOfSize(address, 1n))?.[0]?.fileOffset ?? null;
+  }
+
   private requirePieces(range: Range): Piece[] {
     const pieces = this.pieces(range);
     if (pieces === undefined) {

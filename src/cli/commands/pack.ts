@@ -1,0 +1,68 @@
+import { dirname, resolve } from 'node:path';
+import { architectureNamed } from '../../arch/registry.js';
+import { alignUp } from '../../bytes/position.js';
+import { KdumpError, within } from '../../errors.js';
+import type { FileSystem } from '../../file/file-system.js';
+import { InputFile, readWholeFile } from '../../file/input-file.js';
+import { refuseExisting } from '../../file/new-file.js';
+import { MAX_MANIFEST, parseManifest, parseSegmentOperand } from '../../image/manifest.js';
+import { manifestSources, sourceOfFile } from '../../image/manifest-sources.js';
+import { packImage } from '../../image/pack.js';
+import type { Console } from '../console.js';
+import { reportNewImage } from '../new-image.js';
+import type { Outcome } from '../outcome.js';
+
+export interface PackOptions {
+  output: string;
+  manifest?: string;
+  architecture?: string;
+  segment?: readonly ReturnType<typeof parseSegmentOperand>[];
+  entry?: bigint;
+  overwrite?: boolean;
+  json?: boolean;
+}
+
+const PAGE = 0x1000n;
+
+export function pack(fileSystem: FileSystem, options: PackOptions, console: Console): Outcome {
+  refuseExisting(fileSystem, options.output, options.overwrite === true);
+  const open: InputFile[] = [];
+  const openFile = (path: string): InputFile => {
+    const file = InputFile.open(fileSystem, path);
+    open.push(file);
+    return file;
+  };
+  try {
+    packImage(fileSystem, options.output, imageFrom(fileSystem, options, openFile), options.overwrite === true);
+  } finally {
+    for (const file of open) file.close();
+  }
+  reportNewImage(fileSystem, options.output, options.json === true, console);
+  return 'done';
+}
+
+function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path: string) => InputFile): Parameters<typeof packImage>[2] {
+  const { manifest, architecture: name, segment: segments = [], entry = null } = options;
+  if (manifest !== undefined) {
+    if (name !== undefined || segments.length > 0 || entry !== null) {
+      throw new KdumpError('usage', '--manifest says it all', { found: 'other options that describe segments', expected: '--manifest, or --architecture with --segment' });
+    }
+    const text = Buffer.from(readWholeFile(fileSystem, manifest, MAX_MANIFEST)).toString('utf8');
+    return within({ file: manifest }, () => {
+      const parsed = parseManifest(text);
+      const beside = (path: string): InputFile => openFile(resolve(dirname(manifest), path));
+      return { ...parsed, segments: manifestSources(parsed.segments, parsed.architecture.byteOrder, beside) };
+    });
+  }
+  if (name === undefined || segments.length === 0) {
+    throw new KdumpError('usage', 'nothing to pack', { expected: '--manifest, or --architecture with --segment' });
+  }
+  return {
+    architecture: architectureNamed(name),
+    entry,
+    segments: segments.map((segment) => {
+      const file = openFile(segment.path);
+      return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(BigInt(file.size), PAGE) }, file);
+    }),
+  };
+}

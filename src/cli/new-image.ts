@@ -1,0 +1,23 @@
+import { printable } from '../errors.js';
+import type { FileSystem } from '../file/file-system.js';
+import { quickFindings } from '../hotplug/findings.js';
+import { closeImage, openImage } from '../image/open.js';
+import { formatSize } from '../text/numbers.js';
+import type { Console } from './console.js';
+import { inspectToJson } from './json.js';
+
+/** Opens an image that was just written, which proves that it can be, and says what it is. */
+export function reportNewImage(fileSystem: FileSystem, path: string, json: boolean, console: Console): void {
+  const image = openImage(fileSystem, path);
+  try {
+    const { segments, architecture, memory } = image;
+    const digest = image.purgatory?.regions == null ? 'absent' : 'unchecked';
+    console.print(
+      json
+        ? JSON.stringify(inspectToJson(image, digest, quickFindings(image)), null, 2)
+        : `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(BigInt(memory.file.size))}`,
+    );
+  } finally {
+    closeImage(image);
+  }
+}

@@ -1,0 +1,70 @@
+import { hex } from '../errors.js';
+import { formatRange, sizeOf, type Range } from '../memory/range.js';
+import { formatSize } from '../text/numbers.js';
+
+/** `add`: appeared or came online; `remove`: went away or was taken offline. */
+export type ChangeAction = 'add' | 'remove';
+
+/** System RAM that appeared or went away. */
+export interface MemoryChange {
+  readonly action: ChangeAction;
+  readonly memory: Range;
+}
+
+/** A CPU that appeared or went away. */
+export interface CpuChange {
+  readonly action: ChangeAction;
+  readonly cpu: CpuOfChange;
+}
+
+export interface CpuOfChange {
+  /** As in `reg` of the CPU's node; at most 2^32 - 1. */
+  readonly id: number;
+  /** Properties of the CPU's node by name, as the bytes that the device tree holds. */
+  readonly properties?: ReadonlyMap<string, Uint8Array>;
+  /** Physical memory of the CPU's crash notes, where the elfcorehdr lists present CPUs only. */
+  readonly crashNotes?: { readonly address: bigint; readonly size: bigint };
+}
+
+export type Change = MemoryChange | CpuChange;
+
+/** A change as `--json` prints it. It is also a change of a change file. */
+export type ChangeJson =
+  | { action: ChangeAction; memory: { start: string; size: number | string } }
+  | {
+      action: ChangeAction;
+      cpu: {
+        id: number;
+        properties?: Record<string, { hex: string }>;
+        crashNotes?: { address: string; size: number | string };
+      };
+    };
+
+/** One line for people: `add memory 0x80000000-0x8fffffff (256 MiB)`, `remove CPU 2`. */
+export function formatChange(change: Change): string {
+  return 'memory' in change
+    ? `${change.action} memory ${formatRange(change.memory)} (${formatSize(sizeOf(change.memory))})`
+    : `${change.action} CPU ${change.cpu.id}`;
+}
+
+/** The change in the one form that all its spellings come down to: addresses as `"0x…"`, properties as bytes. */
+export function changeToJson(change: Change): ChangeJson {
+  if ('memory' in change) {
+    return { action: change.action, memory: { start: hex(change.memory.start), size: sizeToJson(sizeOf(change.memory)) } };
+  }
+  const { id, properties, crashNotes } = change.cpu;
+  return {
+    action: change.action,
+    cpu: {
+      id,
+      ...(properties === undefined
+        ? {}
+        : { properties: Object.fromEntries([...properties].map(([name, value]) => [name, { hex: Buffer.from(value).toString('hex') }])) }),
+      ...(crashNotes === undefined ? {} : { crashNotes: { address: hex(crashNotes.address), size: sizeToJson(crashNotes.size) } }),
+    },
+  };
+}
+
+function sizeToJson(size: bigint): number | string {
+  return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : hex(size);
+}

@@ -1,0 +1,42 @@
+import { KdumpError } from '../errors.js';
+import { parseChange } from './change-json.js';
+import type { Change } from './change.js';
+import { excerpt } from '../text/excerpt.js';
+import { inside, readArray, readObject, wrongValue } from '../text/json-fields.js';
+import { parseJsonDocuments, type JsonValue } from '../text/strict-json.js';
+
+export { changeToJson, formatChange } from './change.js';
+export type { Change, ChangeAction, ChangeJson, CpuChange, CpuOfChange, MemoryChange } from './change.js';
+
+/** Largest change file, in bytes. */
+export const MAX_CHANGE_FILE = 16 * 1024 * 1024;
+
+/**
+ * The changes of a change file, in its order: JSON `{ "changes": [ … ] }`, or one such document or one change a line (NDJSON).
+ * docs/changes.schema.json describes the documents.
+ *
+ * @throws KdumpError `usage`; its `segment` says where: `changes[2].memory.start`, with `line N` before it where there are several documents
+ */
+export function parseChanges(text: string): Change[] {
+  if (text.length > MAX_CHANGE_FILE) {
+    throw new KdumpError('usage', 'change file is too large', {
+      found: `${text.length} characters`,
+      expected: `at most ${MAX_CHANGE_FILE}`,
+      remedy: 'split it',
+    });
+  }
+  const documents = parseJsonDocuments(text);
+  if (documents.length === 0) {
+    throw new KdumpError('usage', 'change file is empty', { found: excerpt(text.trim()), expected: '{ "changes": [ … ] }' });
+  }
+  const several = documents.length > 1;
+  return documents.flatMap(({ value, line }) => parseDocument(value, several ? `line ${line}` : ''));
+}
+
+function parseDocument(value: JsonValue, place: string): Change[] {
+  const fields = readObject(value, place, ['changes', 'action', 'memory', 'cpu'], '{ "changes": [ … ] }');
+  if (fields.size === 0) throw wrongValue(undefined, inside(place, 'changes'), 'an array');
+  if (!fields.has('changes')) return [parseChange(value, place)];
+  const changes = readArray(readObject(value, place, ['changes']).get('changes'), inside(place, 'changes'));
+  return changes.map((change, index) => parseChange(change, inside(place, `changes[${index}]`)));
+}

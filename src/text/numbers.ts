@@ -1,0 +1,141 @@
+import { KdumpError, hex } from '../errors.js';
+import { ADDRESS_SPACE_END, type Range } from '../memory/range.js';
+import { excerpt } from './excerpt.js';
+
+/** Highest CPU id: one cell of a CPU node's `reg`. */
+export const MAX_CPU_ID = 0xffff_ffff;
+/** Most CPU ids in one list, so that a mistyped range cannot ask for four thousand million of them. */
+export const MAX_CPU_IDS = 65_536;
+
+const NUMBER = /^(?:0x[0-9a-fA-F]+|[0-9]+)$/;
+// BigInt takes quadratic time on decimal digits, so the length is checked before it sees them.
+const LONGEST_NUMBER = 64;
+const HEX_WITHOUT_PREFIX = /^[0-9a-fA-F]{1,16}$/;
+const UNITS = ['K', 'M', 'G', 'T'] as const;
+
+/** A piece of a raw file: `size` bytes from `fileOffset` on are physical memory from `address` on. */
+export interface Mapping {
+  readonly fileOffset: bigint;
+  readonly address: bigint;
+  readonly size: bigint;
+}
+
+/**
+ * A decimal or `0x` number from 0 to 2^64 - 1, as every operand of the command line and every number string of a change file is written.
+ *
+ * @throws KdumpError `usage` for anything else: signs, blanks, exponents, other digits than ASCII ones
+ */
+export function parseNumber(text: string): bigint {
+  if (text.length > LONGEST_NUMBER) throw wrong('number is too long', text, `at most ${LONGEST_NUMBER} characters`);
+  if (!NUMBER.test(text)) {
+    throw wrong(
+      'not a number',
+      text,
+      'a decimal or 0x number',
+      HEX_WITHOUT_PREFIX.test(text) ? 'write a hexadecimal number with 0x in front' : undefined,
+    );
+  }
+  const value = BigInt(text);
+  if (value >= ADDRESS_SPACE_END) throw wrong('number is too large', text, 'at most 0xffffffffffffffff');
+  return value;
+}
+
+/**
+ * A number of bytes: a number as above, with an optional suffix K, M, G or T (powers of 1024, in either case).
+ *
+ * @throws KdumpError `usage`, also when the product passes 2^64 - 1
+ */
+export function parseSize(text: string): bigint {
+  const unit = UNITS.indexOf(text.slice(-1).toUpperCase() as (typeof UNITS)[number]);
+  if (unit < 0) {
+    if (NUMBER.test(text)) return parseNumber(text);
+    throw wrong('not a size', text, 'a decimal or 0x number, with K, M, G or T after it if need be');
+  }
+  const digits = text.slice(0, -1);
+  if (!NUMBER.test(digits)) throw wrong('not a size', text, 'a decimal or 0x number, with K, M, G or T after it if need be');
+  const size = parseNumber(digits) << (10n * BigInt(unit + 1));
+  if (size >= ADDRESS_SPACE_END) throw wrong('size is too large', text, 'less than 2^64 bytes');
+  return size;
+}
+
+/**
+ * `START+SIZE`, or `START-END` with END inclusive as in /proc/iomem.
+ *
+ * @throws KdumpError `usage` when it is neither, is empty, or passes 2^64
+ */
+export function parseRange(text: string): Range {
+  const separator = text.search(/[+-]/);
+  if (separator < 0) throw wrong('not a range', text, 'START+SIZE, or START-END with END inclusive');
+  const start = parseNumber(text.slice(0, separator));
+  const rest = text.slice(separator + 1);
+  const end = text[separator] === '+' ? start + parseSize(rest) : parseNumber(rest) + 1n;
+  if (end <= start) throw wrong('range is empty', text, 'at least one byte');
+  if (end > ADDRESS_SPACE_END) throw wrong('range passes the end of the address space', text, 'an end of at most 0xffffffffffffffff');
+  return { start, end };
+}
+
+/**
+ * CPU ids as in `reg` of their nodes: numbers and inclusive ranges (`8-15`), separated by commas.
+ *
+ * @returns the ids, ascending, each once
+ * @throws KdumpError `usage`, also for an id above 2^32 - 1 and for more than 65,536 ids
+ */
+export function parseCpuIds(text: string): number[] {
+  const ids = new Set<number>();
+  let asked = 0;
+  for (const item of text.split(',')) {
+    const [first = '', last = first, ...more] = item.split('-');
+    if (item === '' || more.length > 0) throw wrong('not a list of CPU ids', text, 'numbers or ranges such as 8-15, separated by commas');
+    const from = parseCpuId(first);
+    const to = parseCpuId(last);
+    if (to < from) throw wrong('range of CPU ids runs backwards', item, `${last}-${first}`);
+    asked += to - from + 1;
+    if (asked > MAX_CPU_IDS) throw wrong('too many CPU ids', text, `at most ${MAX_CPU_IDS}`);
+    for (let id = from; id <= to; id += 1) ids.add(id);
+  }
+  return [...ids].sort((a, b) => a - b);
+}
+
+/** @throws KdumpError `usage` when it is not a number from 0 to 2^32 - 1 */
+export function parseCpuId(text: string): number {
+  const id = parseNumber(text);
+  if (id > MAX_CPU_ID) throw wrong('CPU id is too large', text, `at most ${hex(MAX_CPU_ID)}`);
+  return Number(id);
+}
+
+/**
+ * `<file-offset>:<addr>:<size>` of `--map`.
+ *
+ * @throws KdumpError `usage`, also when the piece is empty, passes 2^64, or ends in the file beyond 2^53 - 1
+ */
+export function parseMapping(text: string): Mapping {
+  const [fileOffsetText, addressText, sizeText, ...more] = text.split(':');
+  if (fileOffsetText === undefined || addressText === undefined || sizeText === undefined || more.length > 0) {
+    throw wrong('not a mapping', text, '<file-offset>:<addr>:<size>');
+  }
+  const fileOffset = parseNumber(fileOffsetText);
+  const address = parseNumber(addressText);
+  const size = parseSize(sizeText);
+  if (size === 0n) throw wrong('mapping is empty', text, 'a size of at least one byte');
+  if (address + size > ADDRESS_SPACE_END) throw wrong('mapping passes the end of the address space', text, 'an end of at most 2^64');
+  if (fileOffset + size > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw wrong('mapping ends beyond the largest file position', text, 'at most 2^53 - 1');
+  }
+  return { fileOffset, address, size };
+}
+
+/** A number of bytes for people: in the largest unit that holds it without a fraction, such as `256 MiB` or `4097 bytes`. */
+export function formatSize(size: bigint): string {
+  let unit = 0;
+  let count = size;
+  while (unit < UNITS.length && count > 0n && count % 1024n === 0n) {
+    count /= 1024n;
+    unit += 1;
+  }
+  const name = UNITS[unit - 1];
+  return name === undefined ? `${count} ${count === 1n ? 'byte' : 'bytes'}` : `${count} ${name}iB`;
+}
+
+function wrong(problem: string, text: string, expected: string, remedy?: string): KdumpError {
+  return new KdumpError('usage', problem, { found: excerpt(text), expected, ...(remedy === undefined ? {} : { remedy }) });
+}
