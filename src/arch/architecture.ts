@@ -17,6 +17,8 @@ export interface Architecture {
   readonly kernelText: boolean;
   /** Whether RAM ranges that touch become one PT_LOAD: yes where they come from memblock, no where each System RAM resource stays. */
   readonly mergesAdjacent: boolean;
+  /** Bytes that the kernel asks kexec-tools to reserve for the elfcorehdr with --hotplug, given the CPU notes that it has. */
+  readonly hotplugReservation?: (cpuNotes: number) => bigint;
   /** Firmware memory that the FDT describes and the dump lists whole. */
   readonly firmware?: (fdt: Fdt) => Range[];
   /** Property of a CPU node that lists the ids of its threads; without one a node is one CPU. */

@@ -21,7 +21,10 @@ export const ppc64Cpus: CpuCloning = {
           derived: 'id of each thread, with the queue of the pattern',
         };
       case 'ibm,my-drc-index':
-        return { value: encodeU32(drcIndex(cpus, id, pattern, readU32(value))), derived: 'the connector of this CPU in the DRC tables of /cpus' };
+        return {
+          value: encodeU32(drcIndex(cpus, id, pattern, readU32(value))),
+          derived: 'the connector of this CPU in the DRC tables of /cpus',
+        };
       case 'ibm,associativity': {
         // The last domain is the CPU itself where firmware numbers them so.
         const cells = cellsOf(value);

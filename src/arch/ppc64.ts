@@ -1,4 +1,6 @@
+import { alignUp } from '../bytes/position.js';
 import { EM_PPC64 } from '../elf/constants.js';
+import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import { readCells, readU32 } from '../fdt/cells.js';
 import type { Fdt } from '../fdt/fdt.js';
 import { rangeOfSize, type Range } from '../memory/range.js';
@@ -11,6 +13,7 @@ const common = {
   pageSizes: [0x10000n, 0x1000n],
   kernelText: false,
   mergesAdjacent: true,
+  hotplugReservation,
   firmware,
   cpuThreadsProperty: SERVERS,
   cpuCloning: ppc64Cpus,
@@ -36,4 +39,12 @@ function firmware(fdt: Fdt): Range[] {
     ranges.push(rangeOfSize(readCells(opalBase, 2, 0), readCells(opalSize, 2, 0)));
   }
   return ranges;
+}
+
+/**
+ * arch_crash_get_elfcorehdr_size() in arch/powerpc/kexec/crash.c with the default CONFIG_CRASH_MAX_MEMORY_RANGES, and the alignment that
+ * kexec-tools gives it (crashdump-ppc64.c).
+ */
+function hotplugReservation(possibleCpus: number): bigint {
+  return alignUp(BigInt(elfcorehdrSize(possibleCpus + 1 + 8192)), 1024n);
 }

@@ -12,7 +12,10 @@ export function architectureOf(machine: number, byteOrder: ByteOrder): Architect
   const found = sameMachine.find((each) => each.byteOrder === byteOrder);
   if (found !== undefined) return found;
   if (sameMachine.length === 0) throw unknownMachine(machine);
-  throw new KdumpError('input', `wrong byte order for e_machine ${machine}`, { found: byteOrder, expected: sameMachine.map((each) => each.byteOrder).join(' or ') });
+  throw new KdumpError('input', `wrong byte order for e_machine ${machine}`, {
+    found: byteOrder,
+    expected: sameMachine.map((each) => each.byteOrder).join(' or '),
+  });
 }
 
 /** @throws KdumpError `usage` when there is no such architecture */

@@ -42,7 +42,8 @@ export class RecordFormat<Table extends FieldTable> {
     for (const [name, width] of this.table) {
       const value = record[name as keyof RecordOf<Table>] as bigint | number;
       // DataView setters wrap in silence.
-      if (value < 0 || BigInt(value) >> BigInt(8 * width) !== 0n) throw new RangeError(`${name} = ${hex(value)} does not fit ${width} bytes`);
+      if (value < 0 || BigInt(value) >> BigInt(8 * width) !== 0n)
+        throw new RangeError(`${name} = ${hex(value)} does not fit ${width} bytes`);
       if (width === 8) view.setBigUint64(at, BigInt(value), little);
       else if (width === 4) view.setUint32(at, Number(value), little);
       else view.setUint16(at, Number(value), little);

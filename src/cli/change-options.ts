@@ -39,10 +39,16 @@ export function addChangeOptions(command: Command, given: ChangeArgument[]): Com
     .option('--remove-memory <range>', 'System RAM that was removed or taken offline', memory('remove'))
     .option('--add-cpu <ids>', 'CPUs that appeared, as in reg of their nodes: 2, 0x10, 8-15, 2,4', cpus('add'))
     .option('--remove-cpu <ids>', 'CPUs that went away', cpus('remove'))
-    .option('--changes <file>', 'a change file, JSON or NDJSON; - for standard input', keep((file) => ({ file })))
+    .option(
+      '--changes <file>',
+      'a change file, JSON or NDJSON; - for standard input',
+      keep((file) => ({ file })),
+    )
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
     .option('--prune-cpus', "--remove-cpu also deletes the CPU's node")
-    .addOption(new Option('--compat <kernel>', "the kernel's bytes, with its known defects, instead of the correct ones").choices(['linux']));
+    .addOption(
+      new Option('--compat <kernel>', "the kernel's bytes, with its known defects, instead of the correct ones").choices(['linux']),
+    );
 }
 
 /** The changes asked for. @throws KdumpError `usage` when there are none, or a change file is wrong */

@@ -84,7 +84,11 @@ export function planToJson(plan: Plan, applied: boolean): object {
   return {
     file: plan.image.memory.path,
     applied,
-    changes: plan.changes.map(({ change, effect }) => ({ ...changeToJson(change), made: effect.made, ...(effect.made ? {} : { reason: effect.reason }) })),
+    changes: plan.changes.map(({ change, effect }) => ({
+      ...changeToJson(change),
+      made: effect.made,
+      ...(effect.made ? {} : { reason: effect.reason }),
+    })),
     segments: plan.segments.map((segment) => {
       const changed = bytesChanged(segment);
       const sha256Before = sha256(segment.before);
@@ -103,7 +107,11 @@ export function planToJson(plan: Plan, applied: boolean): object {
 }
 
 export function diffToJson(difference: ImageDifference): object {
-  const cpu = ({ node, id, threads }: { node: { name: string }; id: number; threads: readonly number[] }): object => ({ name: node.name, id, threads });
+  const cpu = ({ node, id, threads }: { node: { name: string }; id: number; threads: readonly number[] }): object => ({
+    name: node.name,
+    id,
+    threads,
+  });
   return {
     memory: { added: difference.memory.added.map(rangeToJson), removed: difference.memory.removed.map(rangeToJson) },
     cpus: { added: difference.cpus.added.map(cpu), removed: difference.cpus.removed.map(cpu), changed: difference.cpus.changed },

@@ -57,7 +57,13 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
     .description('Reads, checks and patches kdump images after CPU and memory hotplug')
     .version(world.version)
     .showSuggestionAfterError()
-    .configureOutput({ writeOut: world.writeOut, writeErr: world.writeError, outputError: (text, write) => { write(`kdump-hotplug: ${text.replace(/^error: /, '')}`); } })
+    .configureOutput({
+      writeOut: world.writeOut,
+      writeErr: world.writeError,
+      outputError: (text, write) => {
+        write(`kdump-hotplug: ${text.replace(/^error: /, '')}`);
+      },
+    })
     .exitOverride();
 
   const add = (name: string, description: string): Command =>
@@ -82,7 +88,12 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
   for (const name of ['plan', 'apply'] as const) {
     const given: ChangeArgument[] = [];
     const planning = name === 'plan';
-    const command = addImageOptions(addChangeOptions(add(name, planning ? 'show what apply would do, and whether it fits' : 'make changes in an image, in place').argument('<image>'), given));
+    const command = addImageOptions(
+      addChangeOptions(
+        add(name, planning ? 'show what apply would do, and whether it fits' : 'make changes in an image, in place').argument('<image>'),
+        given,
+      ),
+    );
     if (!planning) {
       command
         .option('-n, --dry-run', 'as plan')
@@ -135,8 +146,14 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
 function consoleFor(world: World, { color = 'auto', quiet = false, verbose = false }: CommonOptions): Console {
   return {
     theme: themeFor(color, world.environment, world.isTerminal),
-    print: (text) => { world.writeOut(`${text}\n`); },
-    note: (text) => { if (!quiet) world.writeError(`${text}\n`); },
-    detail: (text) => { if (verbose && !quiet) world.writeError(`${text}\n`); },
+    print: (text) => {
+      world.writeOut(`${text}\n`);
+    },
+    note: (text) => {
+      if (!quiet) world.writeError(`${text}\n`);
+    },
+    detail: (text) => {
+      if (verbose && !quiet) world.writeError(`${text}\n`);
+    },
   };
 }

@@ -17,7 +17,8 @@ export function renderDiff(difference: ImageDifference, theme: Theme): string {
     ...cpus.changed.map(({ id, name, properties }) => `~ CPU ${id} (${printable(name)}): ${properties.map(printable).join(', ')}`),
     ...otherSegments.map((name) => `~ segment ${name}`),
   ];
-  if (!sameElfcorehdr && memory.added.length + memory.removed.length === 0) lines.push('~ elfcorehdr: the same memory, in other program headers');
+  if (!sameElfcorehdr && memory.added.length + memory.removed.length === 0)
+    lines.push('~ elfcorehdr: the same memory, in other program headers');
   if (!sameFdt && cpus.added.length + cpus.removed.length + cpus.changed.length === 0) lines.push('~ fdt: the same CPUs, other contents');
   return lines.join('\n');
 }

@@ -68,7 +68,11 @@ export function unknownMachine(machine: number): KdumpError {
 
 function expectByte(ident: Uint8Array, index: number, name: string, allowed: readonly number[]): void {
   if (!allowed.includes(ident[index] ?? -1)) {
-    throw new KdumpError('input', `wrong ${name}`, { offset: index, found: hex(ident[index] ?? 0), expected: allowed.map(hex).join(' or ') });
+    throw new KdumpError('input', `wrong ${name}`, {
+      offset: index,
+      found: hex(ident[index] ?? 0),
+      expected: allowed.map(hex).join(' or '),
+    });
   }
 }
 

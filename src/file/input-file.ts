@@ -20,7 +20,10 @@ export class InputFile {
     try {
       const { kind, size } = fileSystem.status(descriptor);
       if (kind !== 'file') {
-        throw new KdumpError('input', 'not a regular file', { file: path, found: kind === 'directory' ? 'a directory' : 'a device, pipe or socket' });
+        throw new KdumpError('input', 'not a regular file', {
+          file: path,
+          found: kind === 'directory' ? 'a directory' : 'a device, pipe or socket',
+        });
       }
       return new InputFile(fileSystem, path, descriptor, size);
     } catch (error) {

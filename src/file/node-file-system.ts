@@ -43,7 +43,7 @@ export const nodeFileSystem: FileSystem = {
   write(descriptor, bytes, position) {
     attempt('write', descriptor, () => {
       // A short write hides its errno; writing the rest brings it out.
-      for (let done = 0; done < bytes.length; ) {
+      for (let done = 0; done < bytes.length;) {
         done += fs.writeSync(descriptor, bytes, done, bytes.length - done, safePosition(position + done));
       }
     });
@@ -85,7 +85,11 @@ export const nodeFileSystem: FileSystem = {
   readStandardInput(limit) {
     const bytes = attempt('read', 'standard input', () => readStream(0, limit + 1));
     if (bytes.length > limit) {
-      throw new KdumpError('input', 'too much input', { file: 'standard input', found: `more than ${limit} bytes`, expected: `at most ${limit}` });
+      throw new KdumpError('input', 'too much input', {
+        file: 'standard input',
+        found: `more than ${limit} bytes`,
+        expected: `at most ${limit}`,
+      });
     }
     return bytes;
   },

@@ -39,7 +39,11 @@ export function cpusNode(fdt: Fdt): FdtNode {
 export function addressCells(parent: FdtNode): number {
   const { address } = readCellCounts(parent);
   if (address < 1 || address > 2) {
-    throw new KdumpError('input', '#address-cells of /cpus does not suit CPU ids', { segment: 'fdt', found: String(address), expected: '1 or 2' });
+    throw new KdumpError('input', '#address-cells of /cpus does not suit CPU ids', {
+      segment: 'fdt',
+      found: String(address),
+      expected: '1 or 2',
+    });
   }
   return address;
 }

@@ -33,7 +33,9 @@ export interface CrashMemory {
 const PAGE_MASK = 0xfffn;
 const U64_MASK = (1n << 64n) - 1n;
 
-export function crashMemoryOf(image: Pick<KdumpImage, 'architecture' | 'crashKernel'> & { elfcorehdr: { contents: Elfcorehdr } }): CrashMemory {
+export function crashMemoryOf(
+  image: Pick<KdumpImage, 'architecture' | 'crashKernel'> & { elfcorehdr: { contents: Elfcorehdr } },
+): CrashMemory {
   const { programHeaders } = image.elfcorehdr.contents;
   const firstOther = programHeaders.findIndex((each) => each.type !== PT_NOTE);
   const notes = programHeaders.slice(0, firstOther < 0 ? programHeaders.length : firstOther);

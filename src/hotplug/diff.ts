@@ -28,7 +28,10 @@ export interface CpuDifference {
 
 /** Compares two images of one architecture in what a dump of them would have. Reads both whole. */
 export function diffImages(before: KdumpImage, after: KdumpImage): ImageDifference {
-  const [memoryBefore, memoryAfter] = [before, after].map((image) => merged(crashMemoryOf(image).ranges.map(({ range }) => range))) as [Range[], Range[]];
+  const [memoryBefore, memoryAfter] = [before, after].map((image) => merged(crashMemoryOf(image).ranges.map(({ range }) => range))) as [
+    Range[],
+    Range[],
+  ];
   return {
     memory: { added: subtract(memoryAfter, memoryBefore), removed: subtract(memoryBefore, memoryAfter) },
     cpus: diffCpus(knownCpus(before), knownCpus(after)),
@@ -84,7 +87,8 @@ function sameTree(before: NonNullable<KdumpImage['fdt']>, after: NonNullable<Kdu
 }
 
 function differingSegments(before: KdumpImage, after: KdumpImage): SegmentName[] {
-  const compared = (image: KdumpImage): KdumpImage['segments'] => image.segments.filter(({ name }) => name !== 'elfcorehdr' && name !== 'fdt');
+  const compared = (image: KdumpImage): KdumpImage['segments'] =>
+    image.segments.filter(({ name }) => name !== 'elfcorehdr' && name !== 'fdt');
   const names = new Set<SegmentName>();
   for (const [one, other] of [
     [before, after],

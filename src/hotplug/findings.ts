@@ -28,7 +28,8 @@ function misplacedNotes(crash: CrashMemory): Finding[] {
     {
       severity: 'error',
       code: 'notes-not-first',
-      message: 'a PT_NOTE lies behind a PT_LOAD: the capture kernel merges the notes as if they were all in front (merge_note_headers_elf64)',
+      message:
+        'a PT_NOTE lies behind a PT_LOAD: the capture kernel merges the notes as if they were all in front (merge_note_headers_elf64)',
     },
   ];
 }

@@ -40,7 +40,12 @@ export function liveCpusOf(live: LiveDeviceTree, architecture: Architecture, kee
   return nodes
     .map((node) => {
       const id = cpuId(node.properties.get('reg'), addressCells, node.name);
-      return { node, id, threads: threadIds(node.properties.get(architecture.cpuThreadsProperty ?? ''), id, node.name), properties: propertiesOf(node, keepNames || !live.namesAreMadeUp) };
+      return {
+        node,
+        id,
+        threads: threadIds(node.properties.get(architecture.cpuThreadsProperty ?? ''), id, node.name),
+        properties: propertiesOf(node, keepNames || !live.namesAreMadeUp),
+      };
     })
     .sort((a, b) => a.id - b.id);
 }

@@ -41,7 +41,11 @@ const PHANDLES = ['phandle', 'linux,phandle', 'ibm,phandle'];
 export function planCpus(image: KdumpImage, changes: readonly CpuChange[], options: CpuPlanOptions): CpuPlan {
   if (changes.length === 0) return { edits: [], effects: [], derived: [] };
   if (image.fdt === null) {
-    return { edits: [], effects: changes.map(() => ({ made: false, reason: `${image.architecture.name} images keep no CPU nodes` })), derived: [] };
+    return {
+      edits: [],
+      effects: changes.map(() => ({ made: false, reason: `${image.architecture.name} images keep no CPU nodes` })),
+      derived: [],
+    };
   }
   return new CpuPlanner(image, options).plan(changes);
 }
@@ -97,8 +101,10 @@ class CpuPlanner {
   private remove({ cpu }: CpuChange): ChangeEffect {
     const there = this.cpuWith(cpu.id);
     if (there === undefined) throw this.refused(`cannot remove CPU ${cpu.id}`, 'no such CPU in the FDT', `one of ${this.listed()}`);
-    if (this.options.pruneCpus !== true) return { made: false, reason: `the node ${there.name} stays, as the kernel leaves it; --prune-cpus deletes it` };
-    if (this.cpus.length === 1) throw this.refused(`cannot remove CPU ${cpu.id}`, 'it is the last one', 'a CPU that the capture kernel can boot on');
+    if (this.options.pruneCpus !== true)
+      return { made: false, reason: `the node ${there.name} stays, as the kernel leaves it; --prune-cpus deletes it` };
+    if (this.cpus.length === 1)
+      throw this.refused(`cannot remove CPU ${cpu.id}`, 'it is the last one', 'a CPU that the capture kernel can boot on');
     this.cpus = this.cpus.filter((each) => each !== there);
     this.liveTreeTaken = false;
     return { made: true, reason: '' };
@@ -126,7 +132,9 @@ class CpuPlanner {
     if (!this.liveTreeTaken) this.takeLiveTree(live);
     const cpu = this.cpus.find(({ name }) => name === wanted.node.name);
     const withGiven = given !== undefined && cpu !== undefined ? this.setProperties(cpu, given).made : false;
-    return this.liveTreeChanged || withGiven ? { made: true, reason: '' } : { made: false, reason: 'the CPU nodes are as in the live tree already' };
+    return this.liveTreeChanged || withGiven
+      ? { made: true, reason: '' }
+      : { made: false, reason: 'the CPU nodes are as in the live tree already' };
   }
 
   private takeLiveTree(live: readonly LiveCpu[]): void {
@@ -153,12 +161,22 @@ class CpuPlanner {
     const { cpuCloning, cpuThreadsProperty } = this.image.architecture;
     const pattern = this.before.reduce<Cpu | undefined>((best, cpu) => (best === undefined || cpu.id > best.id ? cpu : best), undefined);
     if (pattern === undefined || cpuCloning === undefined) {
-      throw this.refused(`cannot add CPU ${thread}`, pattern === undefined ? 'no CPU node to make it after' : `no rule for ${this.image.architecture.name}`, 'a CPU node', 'give --device-tree');
+      throw this.refused(
+        `cannot add CPU ${thread}`,
+        pattern === undefined ? 'no CPU node to make it after' : `no rule for ${this.image.architecture.name}`,
+        'a CPU node',
+        'give --device-tree',
+      );
     }
     const count = pattern.threads.length;
     const id = cpuCloning.coresByFirstThread ? thread - (thread % count) : thread;
     if (cpuCloning.coresByFirstThread && this.before.some((cpu) => cpu.id % count !== 0)) {
-      throw this.refused(`cannot add CPU ${thread}`, `CPU ids that are not multiples of ${count}, the threads of a core`, 'such multiples', 'give --device-tree');
+      throw this.refused(
+        `cannot add CPU ${thread}`,
+        `CPU ids that are not multiples of ${count}, the threads of a core`,
+        'such multiples',
+        'give --device-tree',
+      );
     }
     const at = pattern.node.name.lastIndexOf('@');
     const base = at < 0 ? pattern.node.name : pattern.node.name.slice(0, at);
@@ -179,7 +197,10 @@ class CpuPlanner {
     return { id, threads, name, added: { name, properties, children: newNodeFrom(pattern.node).children ?? [] } };
   }
 
-  private clonedProperty(property: FdtProperty, { name, base, id, pattern }: { name: string; base: string; id: number; pattern: Cpu }): FdtProperty {
+  private clonedProperty(
+    property: FdtProperty,
+    { name, base, id, pattern }: { name: string; base: string; id: number; pattern: Cpu },
+  ): FdtProperty {
     if (property.name === 'reg') {
       this.note(name, 'reg', 'the CPU id');
       return { name: 'reg', value: encodeCells([BigInt(id)], addressCells(this.parent)) };
@@ -206,7 +227,8 @@ class CpuPlanner {
     const last = this.before.at(-1)?.node;
     for (const { existing, properties, added } of this.cpus) {
       if (added !== undefined) edits.push({ kind: 'addNode', parent: this.parent, after: last, node: added });
-      else if (existing !== undefined && properties !== undefined) edits.push({ kind: 'replaceProperties', node: existing.node, properties });
+      else if (existing !== undefined && properties !== undefined)
+        edits.push({ kind: 'replaceProperties', node: existing.node, properties });
     }
     return edits;
   }
@@ -242,7 +264,9 @@ function withoutMadeUpName(node: DeviceTreeNode): NewNode {
 
 function overridden(properties: readonly FdtProperty[], given: ReadonlyMap<string, Uint8Array>): FdtProperty[] {
   const kept = properties.map((property) => ({ name: property.name, value: given.get(property.name) ?? property.value }));
-  const added = [...given].filter(([name]) => !properties.some((property) => property.name === name)).map(([name, value]) => ({ name, value }));
+  const added = [...given]
+    .filter(([name]) => !properties.some((property) => property.name === name))
+    .map(([name, value]) => ({ name, value }));
   return [...kept, ...added];
 }
 

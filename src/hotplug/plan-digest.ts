@@ -30,7 +30,8 @@ export function planDigest(
       findings.push({
         severity: 'warning',
         code: 'no-region-table',
-        message: 'the purgatory has no table of the segments that its digest covers: if it checks them after all, it will reject the change',
+        message:
+          'the purgatory has no table of the segments that its digest covers: if it checks them after all, it will reject the change',
       });
     }
     return { outcome: 'absent' };

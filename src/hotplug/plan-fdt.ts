@@ -34,7 +34,9 @@ export function planFdt(
 
   let result = editFdt(tree, all, { capacity: Number(size) });
   if (result.grown) {
-    const index = tree.reservations.findIndex(({ address, size: reserved }) => address === segment.address && reserved === BigInt(totalSize));
+    const index = tree.reservations.findIndex(
+      ({ address, size: reserved }) => address === segment.address && reserved === BigInt(totalSize),
+    );
     if (index >= 0) {
       const corrected: FdtEdit = { kind: 'setReservation', index, address: segment.address, size: BigInt(result.totalSize) };
       result = editFdt(tree, [...all, corrected], { capacity: Number(size) });

@@ -163,16 +163,27 @@ function removedAsLinuxDoes(ranges: readonly Range[], removed: Range): Range[] {
 }
 
 function assemble(crash: CrashMemory, ranges: readonly Range[], keepsBackup: boolean): ProgramHeader[] {
-  const unchanged = new Map(crash.ranges.filter(({ kind }) => kind !== 'backup').map(({ programHeader }) => [programHeader.paddr, programHeader]));
+  const unchanged = new Map(
+    crash.ranges.filter(({ kind }) => kind !== 'backup').map(({ programHeader }) => [programHeader.paddr, programHeader]),
+  );
   const { linearOffset } = crash;
   const loads = ranges.map((range) => {
     const same = unchanged.get(range.start);
     if (same?.memsz === range.end - range.start && same.vaddr !== NO_ADDRESS) return same;
     if (linearOffset === null) {
-      throw new KdumpError('refused', 'no PT_LOAD tells where the kernel maps memory', { segment: 'elfcorehdr', remedy: 'reload the kdump image' });
+      throw new KdumpError('refused', 'no PT_LOAD tells where the kernel maps memory', {
+        segment: 'elfcorehdr',
+        remedy: 'reload the kdump image',
+      });
     }
     return loadFor(range, linearOffset);
   });
   const backup = crash.ranges.filter(({ kind }) => kind === 'backup').map(({ programHeader }) => programHeader);
-  return [...crash.notes, ...(crash.kernelText === null ? [] : [crash.kernelText]), ...(keepsBackup ? backup : []), ...loads, ...crash.others];
+  return [
+    ...crash.notes,
+    ...(crash.kernelText === null ? [] : [crash.kernelText]),
+    ...(keepsBackup ? backup : []),
+    ...loads,
+    ...crash.others,
+  ];
 }

@@ -1,4 +1,4 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, within } from '../errors.js';
 import { alignUp } from '../bytes/position.js';
 import { equalBytes } from '../bytes/compare.js';
 import { elfcorehdrSize, encodeElfcorehdr, parseElfcorehdr, programHeaderCapacity } from '../elf/elfcorehdr.js';
@@ -41,6 +41,10 @@ const MAX_ELFCOREHDR = BigInt(elfcorehdrSize(0xffff));
  *   the image is damaged
  */
 export function planHotplug(image: KdumpImage, changes: readonly Change[], options: PlanOptions = {}): Plan {
+  return within({ file: image.memory.path }, () => plan(image, changes, options));
+}
+
+function plan(image: KdumpImage, changes: readonly Change[], options: PlanOptions): Plan {
   const memoryChanges = changes.filter((change): change is MemoryChange => 'memory' in change);
   const cpuChanges = changes.filter((change): change is CpuChange => 'cpu' in change);
   const memory = planMemory(image, memoryChanges, options.compat);
@@ -72,7 +76,9 @@ function planElfcorehdr(image: KdumpImage, programHeaders: readonly ProgramHeade
   const needed = elfcorehdrSize(programHeaders.length);
   // The kernel counts one program header more, and rounds up to 4 KiB (crash_prepare_elf64_headers in kernel/crash_core.c).
   const kernelNeeds = alignUp(BigInt(elfcorehdrSize(programHeaders.length + 1)), 0x1000n);
-  const fits = programHeaders.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || programHeaders === contents.programHeaders);
+  const fits =
+    programHeaders.length <= capacity &&
+    (compat !== 'linux' || kernelNeeds <= segment.memorySize || programHeaders === contents.programHeaders);
   if (!fits) {
     throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
       segment: 'elfcorehdr',

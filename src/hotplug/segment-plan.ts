@@ -9,7 +9,10 @@ export interface SegmentPlan {
 }
 
 /** The places where a segment's bytes change, ascending; runs less than `gap` bytes apart are one. Addresses are physical. */
-export function changedRuns({ before, after, address }: SegmentPlan, gap = 64): { address: bigint; before: Uint8Array; after: Uint8Array }[] {
+export function changedRuns(
+  { before, after, address }: SegmentPlan,
+  gap = 64,
+): { address: bigint; before: Uint8Array; after: Uint8Array }[] {
   const runs: { start: number; end: number }[] = [];
   for (let i = 0; i < after.length; i += 1) {
     if (before[i] === after[i]) continue;
@@ -17,7 +20,11 @@ export function changedRuns({ before, after, address }: SegmentPlan, gap = 64): 
     if (last !== undefined && i - last.end < gap) last.end = i + 1;
     else runs.push({ start: i, end: i + 1 });
   }
-  return runs.map(({ start, end }) => ({ address: address + BigInt(start), before: before.subarray(start, end), after: after.subarray(start, end) }));
+  return runs.map(({ start, end }) => ({
+    address: address + BigInt(start),
+    before: before.subarray(start, end),
+    after: after.subarray(start, end),
+  }));
 }
 
 export function bytesChanged({ before, after }: SegmentPlan): number {

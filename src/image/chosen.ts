@@ -59,7 +59,9 @@ function elfcorehdrFromBootargs(bootargs: string | null): KdumpFdtFacts['elfcore
 }
 
 function initrdRange(start: Uint8Array | undefined, end: Uint8Array | undefined): Range | null {
-  const [first, last] = [start, end].map((value) => (value?.length === 4 || value?.length === 8 ? readCells(value, value.length / 4, 0) : 0n));
+  const [first, last] = [start, end].map((value) =>
+    value?.length === 4 || value?.length === 8 ? readCells(value, value.length / 4, 0) : 0n,
+  );
   return first !== undefined && last !== undefined && first < last ? { start: first, end: last } : null;
 }
 
@@ -107,7 +109,7 @@ function rangePairs(value: Uint8Array | undefined, cells: AddressCells, from = 0
 function drconfRanges(value: Uint8Array, cells: AddressCells): Range[] {
   const ranges: Range[] = [];
   const total = value.length / 4;
-  for (let at = 0; at + cells.size <= total; ) {
+  for (let at = 0; at + cells.size <= total;) {
     const count = u32At(value, at + cells.size - 1);
     const next = at + cells.size + count * (cells.address + cells.size);
     if (next > total) break;

@@ -48,7 +48,11 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
   if (others.length > 0) {
     throw new KdumpError('input', `${found.length} kdump images found`, {
       file: memory.path,
-      found: listed(found.map(({ at, image }) => `FDT at ${hex(at)}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`)),
+      found: listed(
+        found.map(
+          ({ at, image }) => `FDT at ${hex(at)}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`,
+        ),
+      ),
       expected: 'one',
       remedy: 'say which with --crash-kernel or --kexec-log',
     });

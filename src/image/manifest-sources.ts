@@ -17,7 +17,11 @@ const MAX_PURGATORY = 1n << 20n;
  * @param open opens a file named in the manifest; the caller closes it once the image is packed
  * @throws KdumpError `input` when a file is larger than its segment, or a digest covers a segment that is not there
  */
-export function manifestSources(segments: readonly ManifestSegment[], byteOrder: ByteOrder, open: (path: string) => InputFile): SegmentSource[] {
+export function manifestSources(
+  segments: readonly ManifestSegment[],
+  byteOrder: ByteOrder,
+  open: (path: string) => InputFile,
+): SegmentSource[] {
   const plain = segments.map((segment) => sourceOf(segment, open));
   return plain.map((source, index) => {
     const digest = segments[index]?.digest;

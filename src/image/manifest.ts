@@ -41,13 +41,15 @@ export const MAX_MANIFEST = 16 << 20;
 /** @throws KdumpError `usage`, with the place as its segment: `segments[2].address` */
 export function parseManifest(text: string): Manifest {
   const [document, ...more] = parseJsonDocuments(text);
-  if (document === undefined || more.length > 0) throw at('', 'not one JSON document', { found: excerpt(text.trim()), expected: 'a manifest' });
+  if (document === undefined || more.length > 0)
+    throw at('', 'not one JSON document', { found: excerpt(text.trim()), expected: 'a manifest' });
   const fields = readObject(document.value, '', ['architecture', 'entry', 'segments']);
   const architecture = fields.get('architecture');
   if (typeof architecture !== 'string') throw wrongValue(architecture, 'architecture', 'the name of an architecture');
   const entry = fields.get('entry');
   const segments = readArray(fields.get('segments'), 'segments');
-  if (segments.length > MAX_SEGMENTS) throw at('segments', 'too many segments', { found: String(segments.length), expected: `at most ${MAX_SEGMENTS}` });
+  if (segments.length > MAX_SEGMENTS)
+    throw at('segments', 'too many segments', { found: String(segments.length), expected: `at most ${MAX_SEGMENTS}` });
   return {
     architecture: architectureNamed(architecture),
     entry: entry === undefined || entry === null ? null : readInteger(entry, 'entry', parseNumber),
@@ -80,7 +82,8 @@ function parseContents(fields: ReadonlyMap<string, JsonValue>, place: string, me
   if ([file, fill, hex].filter((each) => each !== undefined).length !== 1) {
     throw at(place, 'the contents are not given once', { expected: 'one of file, fill and hex' });
   }
-  if (size !== undefined && fill === undefined) throw at(inside(place, 'size'), 'size goes with fill', { expected: 'no size, the contents have one' });
+  if (size !== undefined && fill === undefined)
+    throw at(inside(place, 'size'), 'size goes with fill', { expected: 'no size, the contents have one' });
   if (file !== undefined) {
     if (typeof file !== 'string' || file === '') throw wrongValue(file, inside(place, 'file'), 'a path');
     return { kind: 'file', path: file };
@@ -91,7 +94,8 @@ function parseContents(fields: ReadonlyMap<string, JsonValue>, place: string, me
     const stored = size === undefined ? (byte === 0n ? 0n : memorySize) : readInteger(size, inside(place, 'size'), parseSize);
     return { kind: 'fill', byte: Number(byte), size: stored };
   }
-  if (typeof hex !== 'string' || !/^(?:[0-9a-fA-F]{2}\s*)*$/.test(hex)) throw wrongValue(hex, inside(place, 'hex'), 'bytes as pairs of hexadecimal digits');
+  if (typeof hex !== 'string' || !/^(?:[0-9a-fA-F]{2}\s*)*$/.test(hex))
+    throw wrongValue(hex, inside(place, 'hex'), 'bytes as pairs of hexadecimal digits');
   return { kind: 'hex', bytes: Uint8Array.from(Buffer.from(hex.replace(/\s/g, ''), 'hex')) };
 }
 
@@ -100,7 +104,9 @@ function parseDigest(value: JsonValue, place: string): ManifestDigest {
   return {
     tableOffset: readInteger(fields.get('tableOffset'), inside(place, 'tableOffset'), parseNumber),
     digestOffset: readInteger(fields.get('digestOffset'), inside(place, 'digestOffset'), parseNumber),
-    covers: readArray(fields.get('covers'), inside(place, 'covers')).map((name, index) => parseName(name, inside(place, `covers[${index}]`))),
+    covers: readArray(fields.get('covers'), inside(place, 'covers')).map((name, index) =>
+      parseName(name, inside(place, `covers[${index}]`)),
+    ),
   };
 }
 
@@ -109,7 +115,10 @@ export function parseSegmentOperand(text: string): { name: SegmentName; path: st
   const match = /^([a-z]+)=(.+)@([^@+]+)(?:\+([^@+]+))?$/s.exec(text);
   const name = SEGMENT_NAMES.find((each) => each === match?.[1]);
   if (match?.[2] === undefined || match[3] === undefined || name === undefined) {
-    throw new KdumpError('usage', 'not a segment', { found: excerpt(text), expected: `<name>=<file>@<addr>[+<memsz>], the name one of ${SEGMENT_NAMES.join(', ')}` });
+    throw new KdumpError('usage', 'not a segment', {
+      found: excerpt(text),
+      expected: `<name>=<file>@<addr>[+<memsz>], the name one of ${SEGMENT_NAMES.join(', ')}`,
+    });
   }
   return { name, path: match[2], address: parseNumber(match[3]), memorySize: match[4] === undefined ? null : parseSize(match[4]) };
 }

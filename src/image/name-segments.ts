@@ -91,7 +91,12 @@ function setupHeader(memory: PhysicalMemory, { address }: UnnamedSegment): DataV
 }
 
 /** The purgatory is the one with the region table; a single segment left that the table covers is the kernel. */
-function nameByElimination(memory: PhysicalMemory, segments: readonly UnnamedSegment[], names: Map<UnnamedSegment, SegmentName>, order: ByteOrder): void {
+function nameByElimination(
+  memory: PhysicalMemory,
+  segments: readonly UnnamedSegment[],
+  names: Map<UnnamedSegment, SegmentName>,
+  order: ByteOrder,
+): void {
   const ranges = segments.map(segmentRange);
   const left = (): UnnamedSegment[] => segments.filter((segment) => !names.has(segment));
   const purgatory = left().find(

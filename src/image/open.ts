@@ -62,7 +62,8 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     throw new KdumpError('usage', '--base and --map are for raw memory', { found: `format ${format}`, expected: 'format raw' });
   }
   if (format === 'kdump') {
-    if (options.segmentTable !== undefined) throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
+    if (options.segmentTable !== undefined)
+      throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
     const packed = readPacked(file);
     return describe(format, packed.memory, { ...packed, crashKernel: null, notes: [] });
   }
@@ -70,7 +71,11 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     throw new KdumpError('input', 'an ELF memory dump is not supported yet', { remedy: 'give raw memory or a packed image' });
   }
   const memory = rawMemory(file, options);
-  return describe(format, memory, options.segmentTable === undefined ? findImage(memory, options.crashKernel) : fromTable(memory, options.segmentTable));
+  return describe(
+    format,
+    memory,
+    options.segmentTable === undefined ? findImage(memory, options.crashKernel) : fromTable(memory, options.segmentTable),
+  );
 }
 
 function rawMemory(file: InputFile, { base = 0n, map }: OpenImageOptions): PhysicalMemory {
@@ -113,9 +118,11 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     });
   }
   const fdtSegment = segments.find(({ name }) => name === 'fdt');
-  const tree = fdtSegment === undefined ? undefined : within({ segment: 'fdt' }, () => readFdt(memory, fdtSegment.address, fdtSegment.memorySize));
+  const tree =
+    fdtSegment === undefined ? undefined : within({ segment: 'fdt' }, () => readFdt(memory, fdtSegment.address, fdtSegment.memorySize));
   const purgatorySegment = segments.find(({ name }) => name === 'purgatory');
-  const crashKernel = found.crashKernel ?? (tree === undefined ? null : kdumpFdtFacts(tree).crashKernel) ?? holeAround(contents, elfcorehdrSegment);
+  const crashKernel =
+    found.crashKernel ?? (tree === undefined ? null : kdumpFdtFacts(tree).crashKernel) ?? holeAround(contents, elfcorehdrSegment);
   return {
     format,
     architecture,
@@ -148,7 +155,9 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
 /** The elfcorehdr leaves the crashkernel range out, so it lies in the gap between listed RAM that the elfcorehdr itself is in. */
 function holeAround({ programHeaders }: Elfcorehdr, { address }: Segment): Range | null {
   const listed = merged(
-    programHeaders.filter((each) => each.type === PT_LOAD && each.memsz > 0n && !isBackup(each)).map((each) => rangeOfSize(each.paddr, each.memsz)),
+    programHeaders
+      .filter((each) => each.type === PT_LOAD && each.memsz > 0n && !isBackup(each))
+      .map((each) => rangeOfSize(each.paddr, each.memsz)),
   );
   if (listed.some((range) => containsAddress(range, address))) return null;
   const below = listed.filter((range) => range.end <= address).at(-1);

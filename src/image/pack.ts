@@ -72,7 +72,7 @@ function storedSize(memory: PhysicalMemory, { name, address, memorySize, bufferS
 const CHUNK = 1n << 20n;
 
 function sizeWithoutTrailingZeros(memory: PhysicalMemory, address: bigint, size: bigint): bigint {
-  for (let end = size; end > 0n; ) {
+  for (let end = size; end > 0n;) {
     const start = end > CHUNK ? end - CHUNK : 0n;
     const bytes = memory.read(address + start, safePosition(end - start));
     const last = bytes.findLastIndex((byte) => byte !== 0);

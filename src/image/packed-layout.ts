@@ -49,7 +49,11 @@ export interface PackedSegment extends Segment {
  *
  * @throws KdumpError `input` when segments overlap or there are more than 16
  */
-export function packedLayout(architecture: Architecture, entry: bigint | null, unsorted: readonly (Segment & { bufferSize: bigint })[]): PackedLayout {
+export function packedLayout(
+  architecture: Architecture,
+  entry: bigint | null,
+  unsorted: readonly (Segment & { bufferSize: bigint })[],
+): PackedLayout {
   const segments = checkedSegments(unsorted);
   if (segments.length === 0 || segments.length > MAX_SEGMENTS) {
     throw new KdumpError('input', 'wrong number of segments', { found: String(segments.length), expected: `1 to ${MAX_SEGMENTS}` });
@@ -72,9 +76,21 @@ export function packedLayout(architecture: Architecture, entry: bigint | null, u
     return { ...segment, fileOffset: safePosition(fileOffset), fileSize: safePosition(fileSize) };
   });
 
-  const names = ['', ...placed.map((segment, index) => SECTION_PREFIX + (segment.name === 'other' ? `segment${index}` : segment.name)), '.shstrtab'];
+  const names = [
+    '',
+    ...placed.map((segment, index) => SECTION_PREFIX + (segment.name === 'other' ? `segment${index}` : segment.name)),
+    '.shstrtab',
+  ];
   const strings = Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1');
-  const nameOffsets = names.map((_, index) => Buffer.byteLength(names.slice(0, index).map((name) => `${name}\0`).join(''), 'latin1'));
+  const nameOffsets = names.map((_, index) =>
+    Buffer.byteLength(
+      names
+        .slice(0, index)
+        .map((name) => `${name}\0`)
+        .join(''),
+      'latin1',
+    ),
+  );
   const tailOffset = alignUp(end, 8n);
   const headersOffset = alignUp(tailOffset + BigInt(strings.length), 8n);
 
@@ -119,7 +135,18 @@ export function packedLayout(architecture: Architecture, entry: bigint | null, u
     );
   });
 
-  const noSection: SectionHeader = { name: 0, type: 0, flags: 0n, addr: 0n, offset: 0n, size: 0n, link: 0, info: 0, addralign: 0n, entsize: 0n };
+  const noSection: SectionHeader = {
+    name: 0,
+    type: 0,
+    flags: 0n,
+    addr: 0n,
+    offset: 0n,
+    size: 0n,
+    link: 0,
+    info: 0,
+    addralign: 0n,
+    entsize: 0n,
+  };
   const sections: SectionHeader[] = [
     noSection,
     ...placed.map(({ address, memorySize, fileOffset, fileSize }) => ({
@@ -137,7 +164,12 @@ export function packedLayout(architecture: Architecture, entry: bigint | null, u
   const tail = new Uint8Array(headersInTail + sections.length * sectionHeaderFormat.size);
   tail.set(strings, 0);
   sections.forEach((section, index) => {
-    sectionHeaderFormat.encode({ ...section, name: nameOffsets[index] ?? 0 }, tail, headersInTail + index * sectionHeaderFormat.size, byteOrder);
+    sectionHeaderFormat.encode(
+      { ...section, name: nameOffsets[index] ?? 0 },
+      tail,
+      headersInTail + index * sectionHeaderFormat.size,
+      byteOrder,
+    );
   });
   return { fileSize: safePosition(tailOffset) + tail.length, head, tail, tailOffset: safePosition(tailOffset), segments: placed };
 }

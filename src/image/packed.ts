@@ -33,13 +33,19 @@ export function readPacked(file: InputFile): PackedImage {
   return within({ file: file.path }, () => {
     const header = parseElfHeader(file.read(0, Math.min(ELF_HEADER_SIZE, file.size)));
     const { fields, byteOrder } = header;
-    if (!isPackedHeader(header) || fields.phnum === 0 || fields.phnum > MAX_SEGMENTS) throw notPacked(`e_type ${fields.type}, ${fields.phnum} program headers`);
+    if (!isPackedHeader(header) || fields.phnum === 0 || fields.phnum > MAX_SEGMENTS)
+      throw notPacked(`e_type ${fields.type}, ${fields.phnum} program headers`);
     expectSize('e_phentsize', 54, fields.phentsize, PROGRAM_HEADER_SIZE);
     expectSize('e_shentsize', 58, fields.shentsize, sectionHeaderFormat.size);
     if (fields.shnum !== fields.phnum + 2) throw notPacked(`${fields.shnum} sections for ${fields.phnum} program headers`);
 
     const loads = programHeaderFormat.parse(readTable(file, fields.phoff, fields.phnum * PROGRAM_HEADER_SIZE), 0, fields.phnum, byteOrder);
-    const sections = sectionHeaderFormat.parse(readTable(file, fields.shoff, fields.shnum * sectionHeaderFormat.size), 0, fields.shnum, byteOrder);
+    const sections = sectionHeaderFormat.parse(
+      readTable(file, fields.shoff, fields.shnum * sectionHeaderFormat.size),
+      0,
+      fields.shnum,
+      byteOrder,
+    );
     const names = sectionNames(file, sections, fields.shstrndx);
 
     const segments = loads.map((load, index): Segment => {
@@ -49,7 +55,9 @@ export function readPacked(file: InputFile): PackedImage {
         load.type === PT_LOAD &&
         section.addr === load.paddr &&
         section.offset === load.offset &&
-        (section.type === SHT_NOBITS ? load.filesz === 0n && section.size === load.memsz : section.type === SHT_PROGBITS && section.size === load.filesz);
+        (section.type === SHT_NOBITS
+          ? load.filesz === 0n && section.size === load.memsz
+          : section.type === SHT_PROGBITS && section.size === load.filesz);
       if (!agrees) {
         throw new KdumpError('input', `program header ${index} and section ${index + 1} do not describe the same segment`, {
           segment: name,

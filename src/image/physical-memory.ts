@@ -27,7 +27,10 @@ export class PhysicalMemory {
     for (const { address, size, fileOffset, fileSize } of this.extents) {
       const { start, end } = rangeOfSize(address, size);
       if (start < previousEnd) {
-        throw new KdumpError('input', 'two pieces of the file claim the same physical memory', { file: file.path, found: formatRange({ start, end }) });
+        throw new KdumpError('input', 'two pieces of the file claim the same physical memory', {
+          file: file.path,
+          found: formatRange({ start, end }),
+        });
       }
       if (fileSize > size || safePosition(BigInt(fileOffset) + fileSize) > file.size) {
         throw new KdumpError('input', `memory at ${hex(address)} lies outside the file`, {
@@ -86,7 +89,9 @@ export class PhysicalMemory {
     const pieces = this.requirePieces(rangeOfSize(address, BigInt(length)));
     const [piece] = pieces;
     if (piece === undefined || pieces.length > 1 || piece.stored < length) {
-      throw new KdumpError('input', `the file does not store the ${length} bytes at physical address ${hex(address)} in one place`, { file: this.path });
+      throw new KdumpError('input', `the file does not store the ${length} bytes at physical address ${hex(address)} in one place`, {
+        file: this.path,
+      });
     }
     return piece.fileOffset;
   }
@@ -102,7 +107,10 @@ export class PhysicalMemory {
       throw new KdumpError('input', 'the file does not hold this physical memory', {
         file: this.path,
         found: formatRange(range),
-        expected: `addresses inside ${this.extents.slice(0, 4).map((extent) => formatRange(rangeOfSize(extent.address, extent.size))).join(', ')}${this.extents.length > 4 ? ', …' : ''}`,
+        expected: `addresses inside ${this.extents
+          .slice(0, 4)
+          .map((extent) => formatRange(rangeOfSize(extent.address, extent.size)))
+          .join(', ')}${this.extents.length > 4 ? ', …' : ''}`,
       });
     }
     return pieces;

@@ -11,11 +11,27 @@ const FIRST_BYTES = 16;
 
 /** Files that hold no segments as they are, and what to do instead. */
 const OTHERS: readonly { magic: string; what: string; remedy: string }[] = [
-  { magic: 'd00dfeed', what: 'a device tree or FIT image', remedy: 'it is what a boot loader loads; give the loaded image or the memory it is in' },
-  { magic: '4b44554d50202020', what: 'a makedumpfile dump (kdump-compressed)', remedy: 'dumps leave the crashkernel range out; take the memory itself, for example with dump-guest-memory without -z' },
+  {
+    magic: 'd00dfeed',
+    what: 'a device tree or FIT image',
+    remedy: 'it is what a boot loader loads; give the loaded image or the memory it is in',
+  },
+  {
+    magic: '4b44554d50202020',
+    what: 'a makedumpfile dump (kdump-compressed)',
+    remedy: 'dumps leave the crashkernel range out; take the memory itself, for example with dump-guest-memory without -z',
+  },
   { magic: '4449534b44554d50', what: 'a diskdump', remedy: 'dumps leave the crashkernel range out; take the memory itself' },
-  { magic: '6d616b6564756d7066696c65', what: 'a flattened makedumpfile dump', remedy: 'dumps leave the crashkernel range out; take the memory itself' },
-  { magic: '514649fb', what: 'a qcow2 disk image', remedy: 'give the RAM file of the guest (memory-backend-file) or a dump-guest-memory file' },
+  {
+    magic: '6d616b6564756d7066696c65',
+    what: 'a flattened makedumpfile dump',
+    remedy: 'dumps leave the crashkernel range out; take the memory itself',
+  },
+  {
+    magic: '514649fb',
+    what: 'a qcow2 disk image',
+    remedy: 'give the RAM file of the guest (memory-backend-file) or a dump-guest-memory file',
+  },
   { magic: '1f8b', what: 'a gzip file', remedy: 'unpack it first' },
   { magic: 'fd377a585a00', what: 'an xz file', remedy: 'unpack it first' },
   { magic: '28b52ffd', what: 'a zstd file', remedy: 'unpack it first' },
@@ -45,7 +61,11 @@ export function recogniseFormat(file: InputFile): ImageFormat {
   const start = Buffer.from(head.subarray(0, FIRST_BYTES)).toString('hex');
   const other = OTHERS.find(({ magic }) => start.startsWith(magic));
   if (other !== undefined) {
-    throw new KdumpError('input', 'not a kdump image', { file: file.path, found: other.what, remedy: `${other.remedy}, or say --format raw if it is memory after all` });
+    throw new KdumpError('input', 'not a kdump image', {
+      file: file.path,
+      found: other.what,
+      remedy: `${other.remedy}, or say --format raw if it is memory after all`,
+    });
   }
   return 'raw';
 }

@@ -29,7 +29,9 @@ export function segmentRange(segment: Pick<Segment, 'address' | 'memorySize'>): 
  *
  * @throws KdumpError `input` when two overlap, one is empty, or a name that can occur once occurs twice
  */
-export function checkedSegments<T extends Pick<Segment, 'address' | 'memorySize'> & { name?: SegmentName | undefined }>(segments: readonly T[]): T[] {
+export function checkedSegments<T extends Pick<Segment, 'address' | 'memorySize'> & { name?: SegmentName | undefined }>(
+  segments: readonly T[],
+): T[] {
   const sorted = [...segments].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   sorted.forEach((segment, index) => {
     const range = segmentRange(segment);

@@ -40,7 +40,10 @@ export function applyPlan(fileSystem: FileSystem, plan: Plan): number {
   if (writes.length > 0) fileSystem.sync(file.descriptor);
   for (const write of writes) {
     if (!equalBytes(file.read(write.position, write.after.length), write.after)) {
-      throw new KdumpError('io', 'what was written reads back differently', { ...placeOf(file.path, write), remedy: 'take the image from a copy' });
+      throw new KdumpError('io', 'what was written reads back differently', {
+        ...placeOf(file.path, write),
+        remedy: 'take the image from a copy',
+      });
     }
   }
   return writes.reduce((sum, { after }) => sum + after.length, 0);

@@ -19,7 +19,13 @@ export interface ApplyOptions extends ImageOptions, ChangeOptions {
 }
 
 /** `plan` is `apply --dry-run`: both go through the same computations and checks. */
-export function apply(fileSystem: FileSystem, path: string, given: readonly ChangeArgument[], options: ApplyOptions, console: Console): Outcome {
+export function apply(
+  fileSystem: FileSystem,
+  path: string,
+  given: readonly ChangeArgument[],
+  options: ApplyOptions,
+  console: Console,
+): Outcome {
   const changes = changesFrom(given, fileSystem);
   const planOptions = planOptionsFrom(options, fileSystem);
   const { output } = options;

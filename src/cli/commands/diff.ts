@@ -7,7 +7,13 @@ import { openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 import { renderDiff } from '../render-diff.js';
 
-export function diff(fileSystem: FileSystem, before: string, after: string, options: ImageOptions & { json?: boolean }, console: Console): Outcome {
+export function diff(
+  fileSystem: FileSystem,
+  before: string,
+  after: string,
+  options: ImageOptions & { json?: boolean },
+  console: Console,
+): Outcome {
   const first = openImageFrom(fileSystem, before, options);
   try {
     const second = openImageFrom(fileSystem, after, options);

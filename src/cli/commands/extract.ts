@@ -24,11 +24,20 @@ interface Extracted {
   readonly file: string | null;
 }
 
-export function extract(fileSystem: FileSystem, path: string, names: readonly string[], options: ExtractOptions, console: Console): Outcome {
+export function extract(
+  fileSystem: FileSystem,
+  path: string,
+  names: readonly string[],
+  options: ExtractOptions,
+  console: Console,
+): Outcome {
   const image = openImageFrom(fileSystem, path, options);
   try {
     const overwrite = options.overwrite === true;
-    const all = segmentSources(image).map((source, index): Extracted => ({ source, file: source.size === 0n ? null : fileName(source.name, index) }));
+    const all = segmentSources(image).map((source, index): Extracted => ({
+      source,
+      file: source.size === 0n ? null : fileName(source.name, index),
+    }));
     const wanted = names.length === 0 ? all : names.flatMap((name) => chosen(all, name));
     const manifest = options.manifest === true ? join(options.directory, 'manifest.json') : undefined;
     const target = (file: string): string => join(options.directory, file);
@@ -43,11 +52,19 @@ export function extract(fileSystem: FileSystem, path: string, names: readonly st
         fileSystem.write(descriptor, text, 0);
       });
     }
-    const rows = wanted.map(({ source, file }) => ({ name: source.name, address: hex(source.address), size: sizeToJson(source.size), file: file === null ? null : target(file) }));
+    const rows = wanted.map(({ source, file }) => ({
+      name: source.name,
+      address: hex(source.address),
+      size: sizeToJson(source.size),
+      file: file === null ? null : target(file),
+    }));
     console.print(
       options.json === true
         ? JSON.stringify({ file: path, segments: rows, manifest: manifest ?? null }, null, 2)
-        : [...rows.map((row) => (row.file === null ? `${row.name}: nothing stored` : `${printable(row.file)}  ${row.size} bytes`)), ...(manifest === undefined ? [] : [printable(manifest)])].join('\n'),
+        : [
+            ...rows.map((row) => (row.file === null ? `${row.name}: nothing stored` : `${printable(row.file)}  ${row.size} bytes`)),
+            ...(manifest === undefined ? [] : [printable(manifest)]),
+          ].join('\n'),
     );
     return 'done';
   } finally {

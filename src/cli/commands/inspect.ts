@@ -28,7 +28,9 @@ export function inspect(fileSystem: FileSystem, path: string, options: InspectOp
     const digest = options.verify === true ? verifyDigest(image) : unchecked;
     const findings = quickFindings(image);
     console.print(
-      options.json === true ? JSON.stringify(inspectToJson(image, digest, findings), null, 2) : renderInspect(image, digest, findings, console.theme),
+      options.json === true
+        ? JSON.stringify(inspectToJson(image, digest, findings), null, 2)
+        : renderInspect(image, digest, findings, console.theme),
     );
     return 'done';
   } finally {

@@ -45,7 +45,10 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
   const { manifest, architecture: name, segment: segments = [], entry = null } = options;
   if (manifest !== undefined) {
     if (name !== undefined || segments.length > 0 || entry !== null) {
-      throw new KdumpError('usage', '--manifest says it all', { found: 'other options that describe segments', expected: '--manifest, or --architecture with --segment' });
+      throw new KdumpError('usage', '--manifest says it all', {
+        found: 'other options that describe segments',
+        expected: '--manifest, or --architecture with --segment',
+      });
     }
     const text = Buffer.from(readWholeFile(fileSystem, manifest, MAX_MANIFEST)).toString('utf8');
     return within({ file: manifest }, () => {
