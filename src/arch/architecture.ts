@@ -17,13 +17,21 @@ export interface Architecture {
   readonly kernelText: boolean;
   /** Whether RAM ranges that touch become one PT_LOAD: yes where they come from memblock, no where each System RAM resource stays. */
   readonly mergesAdjacent: boolean;
+  /** Whether its kdump images have an FDT that describes the CPUs. */
+  readonly hasFdt: boolean;
+  /** Memory that the kernel leaves out of the dump, wherever it is RAM. */
+  readonly unlisted?: Range;
+  /** Why images of this architecture are not changed. */
+  readonly refusesChanges?: string;
+  /** Whether the purgatory of kexec_file_load never looks at its digest. */
+  readonly filePurgatoryIgnoresDigest?: boolean;
   /** Bytes that the kernel asks kexec-tools to reserve for the elfcorehdr with --hotplug, given the CPU notes that it has. */
   readonly hotplugReservation?: (cpuNotes: number) => bigint;
   /** Firmware memory that the FDT describes and the dump lists whole. */
   readonly firmware?: (fdt: Fdt) => Range[];
   /** Property of a CPU node that lists the ids of its threads; without one a node is one CPU. */
   readonly cpuThreadsProperty?: string;
-  /** How a CPU node is made from that of another CPU; absent where CPUs are not in the FDT. */
+  /** What more has to differ between CPU nodes than unit address and `reg`. */
   readonly cpuCloning?: CpuCloning;
 
   /** Defects of the kernel's own handler, which `--compat linux` reproduces. */

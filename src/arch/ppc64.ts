@@ -13,6 +13,9 @@ const common = {
   pageSizes: [0x10000n, 0x1000n],
   kernelText: false,
   mergesAdjacent: true,
+  hasFdt: true,
+  // arch/powerpc/purgatory/trampoline_64.S jumps to the kernel without calling a check.
+  filePurgatoryIgnoresDigest: true,
   hotplugReservation,
   firmware,
   cpuThreadsProperty: SERVERS,

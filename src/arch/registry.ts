@@ -2,9 +2,14 @@ import { KdumpError } from '../errors.js';
 import type { ByteOrder } from '../bytes/byte-order.js';
 import { unknownMachine } from '../elf/elf-header.js';
 import type { Architecture, ArchitectureName } from './architecture.js';
+import { aarch64 } from './aarch64.js';
+import { loongarch64 } from './loongarch64.js';
 import { ppc64, ppc64le } from './ppc64.js';
+import { riscv64 } from './riscv64.js';
+import { s390x } from './s390x.js';
+import { x86_64 } from './x86_64.js';
 
-export const architectures: readonly Architecture[] = [ppc64le, ppc64];
+export const architectures: readonly Architecture[] = [ppc64le, ppc64, x86_64, aarch64, riscv64, loongarch64, s390x];
 
 /** @throws KdumpError `input` when no supported kernel has this e_machine and byte order */
 export function architectureOf(machine: number, byteOrder: ByteOrder): Architecture {

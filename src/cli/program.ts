@@ -21,8 +21,8 @@ export interface World {
   readonly version: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly isTerminal: boolean;
-  writeOut(text: string): void;
-  writeError(text: string): void;
+  readonly writeOut: (text: string) => void;
+  readonly writeError: (text: string) => void;
 }
 
 interface CommonOptions {

@@ -40,13 +40,7 @@ const PHANDLES = ['phandle', 'linux,phandle', 'ibm,phandle'];
  */
 export function planCpus(image: KdumpImage, changes: readonly CpuChange[], options: CpuPlanOptions): CpuPlan {
   if (changes.length === 0) return { edits: [], effects: [], derived: [] };
-  if (image.fdt === null) {
-    return {
-      edits: [],
-      effects: changes.map(() => ({ made: false, reason: `${image.architecture.name} images keep no CPU nodes` })),
-      derived: [],
-    };
-  }
+  if (image.fdt === null) return { edits: [], effects: changes.map(() => ({ made: false, reason: '' })), derived: [] };
   return new CpuPlanner(image, options).plan(changes);
 }
 
@@ -160,17 +154,11 @@ class CpuPlanner {
   private cloned(thread: number, given: ReadonlyMap<string, Uint8Array> | undefined): PlannedCpu {
     const { cpuCloning, cpuThreadsProperty } = this.image.architecture;
     const pattern = this.before.reduce<Cpu | undefined>((best, cpu) => (best === undefined || cpu.id > best.id ? cpu : best), undefined);
-    if (pattern === undefined || cpuCloning === undefined) {
-      throw this.refused(
-        `cannot add CPU ${thread}`,
-        pattern === undefined ? 'no CPU node to make it after' : `no rule for ${this.image.architecture.name}`,
-        'a CPU node',
-        'give --device-tree',
-      );
-    }
+    if (pattern === undefined) throw this.refused(`cannot add CPU ${thread}`, 'no CPU node to make it after', 'one', 'give --device-tree');
+    const byCore = cpuCloning?.coresByFirstThread === true;
     const count = pattern.threads.length;
-    const id = cpuCloning.coresByFirstThread ? thread - (thread % count) : thread;
-    if (cpuCloning.coresByFirstThread && this.before.some((cpu) => cpu.id % count !== 0)) {
+    const id = byCore ? thread - (thread % count) : thread;
+    if (byCore && this.before.some((cpu) => cpu.id % count !== 0)) {
       throw this.refused(
         `cannot add CPU ${thread}`,
         `CPU ids that are not multiples of ${count}, the threads of a core`,
@@ -194,7 +182,7 @@ class CpuPlanner {
     }
     this.note(name, 'all others', `copied from ${pattern.node.name}`);
     const threads = cpuThreadsProperty === undefined ? [id] : pattern.threads.map((each) => each - pattern.id + id);
-    return { id, threads, name, added: { name, properties, children: newNodeFrom(pattern.node).children ?? [] } };
+    return { id, threads, name, added: { name, properties, children: (newNodeFrom(pattern.node).children ?? []).map(withoutPhandles) } };
   }
 
   private clonedProperty(
@@ -251,6 +239,14 @@ function addedFrom(cpu: LiveCpu): PlannedCpu {
     threads: cpu.threads,
     name: cpu.node.name,
     added: { name: cpu.node.name, properties: cpu.properties, children: cpu.node.children.map(withoutMadeUpName) },
+  };
+}
+
+function withoutPhandles(node: NewNode): NewNode {
+  return {
+    name: node.name,
+    properties: node.properties.filter(({ name }) => !PHANDLES.includes(name)),
+    children: (node.children ?? []).map(withoutPhandles),
   };
 }
 

@@ -29,42 +29,40 @@ export interface MemoryPlan {
  * @throws KdumpError `refused` when memory is added that overlaps what is listed or the crashkernel range, or removed that is not listed
  */
 export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], compat: 'linux' | undefined): MemoryPlan {
+  const unchanged = image.elfcorehdr.contents.programHeaders;
+  if (changes.length === 0) return { programHeaders: unchanged, effects: [] };
   const crash = crashMemoryOf(image);
   refuseUnclear(crash);
   const { architecture } = image;
   const ram = new RangeList(rangesOf(crash, 'ram'), architecture.mergesAdjacent);
   const listedElsewhere = [...rangesOf(crash, 'backup'), ...rangesOf(crash, 'firmware')];
   const effects: ChangeEffect[] = [];
+  const reproducesSplit = compat === 'linux' && architecture.kernelSplitsOneByteTooLong === true;
   let rebuilt = false;
-  let lastRemoved: Range | undefined;
+  /** The last change, if it removed memory, and the RAM before it. */
+  let last: { removed: Range; ram: readonly Range[] } | undefined;
   for (const { action, memory } of changes) {
     if (action === 'add') {
       const listed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
       if (!listed) addTo(ram, memory, image, listedElsewhere);
       effects.push(listed ? { made: false, reason: 'it is listed already' } : { made: true, reason: '' });
       rebuilt ||= !listed || compat === 'linux';
-      lastRemoved = undefined;
+      last = undefined;
     } else {
       refuseRemoval(ram, memory, image, listedElsewhere);
-      const stays = compat === 'linux' && architecture.kernelKeepsRemovedMemory;
+      const stays = compat === 'linux' && architecture.kernelKeepsRemovedMemory === true;
       if (!stays) {
+        if (reproducesSplit) last = { removed: memory, ram: ram.toArray() };
         ram.remove(memory);
         rebuilt = true;
-        lastRemoved = memory;
       }
       effects.push(stays ? { made: false, reason: 'the kernel leaves removed memory listed' } : { made: true, reason: '' });
     }
   }
-  if (!rebuilt) return { programHeaders: image.elfcorehdr.contents.programHeaders, effects };
-
-  let ranges: Range[];
-  if (compat === 'linux' && lastRemoved !== undefined && architecture.kernelSplitsOneByteTooLong) {
-    ram.add(lastRemoved);
-    ranges = removedAsLinuxDoes(withFirmware(ram.toArray(), crash, image), lastRemoved);
-  } else {
-    ranges = withFirmware(ram.toArray(), crash, image);
-  }
-  const keepsBackup = !(compat === 'linux' && architecture.kernelDropsBackup);
+  if (!rebuilt) return { programHeaders: unchanged, effects };
+  const ranges =
+    last === undefined ? withFirmware(ram.toArray(), crash, image) : removedAsLinuxDoes(withFirmware(last.ram, crash, image), last.removed);
+  const keepsBackup = !(compat === 'linux' && architecture.kernelDropsBackup === true);
   return { programHeaders: assemble(crash, ranges, keepsBackup), effects };
 }
 

@@ -10,6 +10,7 @@ import { planCpus, type CpuPlanOptions, type DerivedProperty } from './plan-cpus
 import { planDigest, type DigestOutcome } from './plan-digest.js';
 import { planFdt } from './plan-fdt.js';
 import { planMemory, type ChangeEffect } from './plan-memory.js';
+import { planNotes } from './plan-notes.js';
 import type { SegmentPlan } from './segment-plan.js';
 
 export type PlanOptions = CpuPlanOptions;
@@ -47,18 +48,24 @@ export function planHotplug(image: KdumpImage, changes: readonly Change[], optio
 function plan(image: KdumpImage, changes: readonly Change[], options: PlanOptions): Plan {
   const memoryChanges = changes.filter((change): change is MemoryChange => 'memory' in change);
   const cpuChanges = changes.filter((change): change is CpuChange => 'cpu' in change);
+  const { refusesChanges } = image.architecture;
+  if (refusesChanges !== undefined)
+    throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
   const memory = planMemory(image, memoryChanges, options.compat);
+  const notes = planNotes(image, cpuChanges, memory.programHeaders);
   const cpus = planCpus(image, cpuChanges, options);
 
   const findings: Finding[] = [];
-  const elfcorehdr = planElfcorehdr(image, memory.programHeaders, options);
+  const elfcorehdr = planElfcorehdr(image, notes.programHeaders, options);
   const segments = [elfcorehdr];
-  const fdt = planFdt(image, cpus.edits, elfcorehdrSize(memory.programHeaders.length), options.compat, findings);
+  const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.programHeaders.length), options.compat, findings);
   if (fdt !== undefined) segments.push(fdt);
   const digest = planDigest(image, segments, findings);
   if (digest.segment !== undefined) segments.push(digest.segment);
 
-  const effects = { memory: [...memory.effects], cpu: [...cpus.effects] };
+  // A CPU has a node and a note; where either is made, the change is.
+  const cpuEffects = notes.effects.map((note, index) => (note.made || image.fdt === null ? note : (cpus.effects[index] ?? note)));
+  const effects = { memory: [...memory.effects], cpu: cpuEffects };
   return {
     image,
     changes: changes.map((change) => ({ change, effect: effects['memory' in change ? 'memory' : 'cpu'].shift() as ChangeEffect })),

@@ -1,6 +1,7 @@
 import { KdumpError, hex } from '../errors.js';
 import type { Architecture } from '../arch/architecture.js';
 import { formatRange, type Range } from '../memory/range.js';
+import { imageOfElfcorehdr } from './find-by-elfcorehdr.js';
 import { imageOfFdt } from './find-by-fdt.js';
 import type { PhysicalMemory } from './physical-memory.js';
 import { scanPages } from './scan.js';
@@ -26,22 +27,27 @@ const LISTED = 5;
  */
 export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined): FoundImage {
   const candidates = scanPages(memory, crashKernel);
-  const found: { at: bigint; image: FoundImage }[] = [];
+  const found: { what: string; image: FoundImage }[] = [];
   const rejected: string[] = [];
-  for (const at of candidates.fdts) {
+  const consider = (what: string, look: () => FoundImage): void => {
     try {
-      found.push({ at, image: imageOfFdt(memory, at) });
+      found.push({ what, image: look() });
     } catch (error) {
       if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
-      rejected.push(`device tree at ${hex(at)}: ${error.details.found ?? error.problem}`);
+      rejected.push(`${what}: ${error.details.found ?? error.problem}`);
     }
+  };
+  for (const at of candidates.fdts) consider(`device tree at ${hex(at)}`, () => imageOfFdt(memory, at));
+  const named = new Set(found.map(({ image }) => image.segments.find(({ name }) => name === 'elfcorehdr')?.address));
+  for (const at of candidates.elfcorehdrs) {
+    if (!named.has(at)) consider(`elfcorehdr at ${hex(at)}`, () => imageOfElfcorehdr(memory, at, crashKernel));
   }
   const [only, ...others] = found;
   if (only === undefined) {
     throw new KdumpError('input', 'no kdump image found', {
       file: memory.path,
-      found: rejected.length === 0 ? 'no device tree on any page' : listed(rejected),
-      expected: 'an FDT that names an elfcorehdr',
+      found: rejected.length === 0 ? 'neither a device tree nor an ELF core header on any page' : listed(rejected),
+      expected: 'an elfcorehdr and what belongs to it',
       remedy: 'give the container with --format, the place with --base or --map, or the segment table with --kexec-log',
     });
   }
@@ -49,9 +55,7 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
     throw new KdumpError('input', `${found.length} kdump images found`, {
       file: memory.path,
       found: listed(
-        found.map(
-          ({ at, image }) => `FDT at ${hex(at)}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`,
-        ),
+        found.map(({ what, image }) => `${what}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`),
       ),
       expected: 'one',
       remedy: 'say which with --crash-kernel or --kexec-log',

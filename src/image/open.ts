@@ -2,14 +2,12 @@ import { KdumpError, within } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
 import { architectureOf } from '../arch/registry.js';
 import type { Architecture } from '../arch/architecture.js';
-import { PT_LOAD } from '../elf/constants.js';
-import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import type { FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
-import { containsAddress, rangeOfSize, type Range } from '../memory/range.js';
-import { merged } from '../memory/range-set.js';
-import { isBackup } from './backup.js';
+import type { Range } from '../memory/range.js';
 import { kdumpFdtFacts } from './chosen.js';
+import { crashKernelHole } from './crash-kernel-hole.js';
+import { elfCoreMemory } from './elf-core.js';
 import { findImage, type FoundImage } from './find.js';
 import type { KdumpImage } from './image.js';
 import { nameSegments, type UnnamedSegment } from './name-segments.js';
@@ -67,10 +65,7 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     const packed = readPacked(file);
     return describe(format, packed.memory, { ...packed, crashKernel: null, notes: [] });
   }
-  if (format === 'elf-core') {
-    throw new KdumpError('input', 'an ELF memory dump is not supported yet', { remedy: 'give raw memory or a packed image' });
-  }
-  const memory = rawMemory(file, options);
+  const memory = format === 'raw' ? rawMemory(file, options) : elfCoreMemory(file);
   return describe(
     format,
     memory,
@@ -122,7 +117,9 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     fdtSegment === undefined ? undefined : within({ segment: 'fdt' }, () => readFdt(memory, fdtSegment.address, fdtSegment.memorySize));
   const purgatorySegment = segments.find(({ name }) => name === 'purgatory');
   const crashKernel =
-    found.crashKernel ?? (tree === undefined ? null : kdumpFdtFacts(tree).crashKernel) ?? holeAround(contents, elfcorehdrSegment);
+    found.crashKernel ??
+    (tree === undefined ? null : kdumpFdtFacts(tree).crashKernel) ??
+    crashKernelHole(contents, elfcorehdrSegment.address, []);
   return {
     format,
     architecture,
@@ -150,19 +147,6 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
           },
     notes: found.notes,
   };
-}
-
-/** The elfcorehdr leaves the crashkernel range out, so it lies in the gap between listed RAM that the elfcorehdr itself is in. */
-function holeAround({ programHeaders }: Elfcorehdr, { address }: Segment): Range | null {
-  const listed = merged(
-    programHeaders
-      .filter((each) => each.type === PT_LOAD && each.memsz > 0n && !isBackup(each))
-      .map((each) => rangeOfSize(each.paddr, each.memsz)),
-  );
-  if (listed.some((range) => containsAddress(range, address))) return null;
-  const below = listed.filter((range) => range.end <= address).at(-1);
-  const above = listed.find((range) => range.start > address);
-  return below === undefined || above === undefined ? null : { start: below.end, end: above.start };
 }
 
 function pageSize(architecture: Architecture, segments: readonly Segment[]): bigint | null {

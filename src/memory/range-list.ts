@@ -6,14 +6,16 @@ import { byStart, contains, overlaps, type Range } from './range.js';
  */
 export class RangeList {
   private readonly ranges: Range[];
+  private readonly mergesAdjacent: boolean;
 
-  /** @param ranges in any order; the caller has made sure that none overlaps another */
-  constructor(
-    ranges: readonly Range[],
-    private readonly mergesAdjacent: boolean,
-  ) {
-    this.ranges = [];
-    for (const range of [...ranges].sort(byStart)) this.add(range);
+  /**
+   * Neighbours among `ranges` that touch stay apart, and then added ones do too: memblock keeps the memory of different nodes apart.
+   *
+   * @param ranges in any order; the caller has made sure that none overlaps another
+   */
+  constructor(ranges: readonly Range[], mergesAdjacent: boolean) {
+    this.ranges = [...ranges].sort(byStart);
+    this.mergesAdjacent = mergesAdjacent && !this.ranges.some((range, index) => range.end === this.ranges[index + 1]?.start);
   }
 
   toArray(): Range[] {
