@@ -46,9 +46,11 @@ export function addChangeOptions(command: Command, given: ChangeArgument[]): Com
     )
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
     .option('--prune-cpus', "--remove-cpu also deletes the CPU's node")
-    .addOption(
-      new Option('--compat <kernel>', "the kernel's bytes, with its known defects, instead of the correct ones").choices(['linux']),
-    );
+    .addOption(compatOption());
+}
+
+export function compatOption(): Option {
+  return new Option('--compat <kernel>', "the kernel's bytes, with its known defects, instead of the correct ones").choices(['linux']);
 }
 
 /** The changes asked for. @throws KdumpError `usage` when there are none, or a change file is wrong */
@@ -95,7 +97,7 @@ export function readDeviceTree(fileSystem: FileSystem, path: string): LiveDevice
   }
 }
 
-function directoryReader(fileSystem: FileSystem): Parameters<typeof readDeviceTreeDirectory>[0] {
+export function directoryReader(fileSystem: FileSystem): Parameters<typeof readDeviceTreeDirectory>[0] {
   return {
     list: (path) => fileSystem.list(path),
     readFile: (path, limit) => fileSystem.readStart(path, limit),

@@ -2,6 +2,7 @@ import { hex } from '../errors.js';
 import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import type { ProgramHeader } from '../elf/records.js';
 import { crashMemoryOf } from '../hotplug/crash-memory.js';
+import type { CheckResult } from '../hotplug/check.js';
 import type { ImageDifference } from '../hotplug/diff.js';
 import type { Finding } from '../hotplug/finding.js';
 import type { Plan } from '../hotplug/plan.js';
@@ -103,6 +104,21 @@ export function planToJson(plan: Plan, applied: boolean): object {
     digest: plan.digest,
     derived: plan.derived,
     findings: plan.findings,
+  };
+}
+
+export function checkToJson(image: KdumpImage, result: CheckResult): object {
+  return {
+    file: image.memory.path,
+    sound: result.sound,
+    current: result.current,
+    digest: result.digest,
+    missingMemory: result.missingMemory.map(rangeToJson),
+    extraMemory: result.extraMemory.map(rangeToJson),
+    missingCpus: result.missingCpus,
+    extraCpus: result.extraCpus,
+    changedCpus: result.changedCpus,
+    findings: result.findings,
   };
 }
 

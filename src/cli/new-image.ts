@@ -1,6 +1,6 @@
 import { printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
-import { quickFindings } from '../hotplug/findings.js';
+import { soundFindings } from '../hotplug/sound.js';
 import { closeImage, openImage } from '../image/open.js';
 import { formatSize } from '../text/numbers.js';
 import type { Console } from './console.js';
@@ -14,7 +14,7 @@ export function reportNewImage(fileSystem: FileSystem, path: string, json: boole
     const digest = image.purgatory?.regions == null ? 'absent' : 'unchecked';
     console.print(
       json
-        ? JSON.stringify(inspectToJson(image, digest, quickFindings(image)), null, 2)
+        ? JSON.stringify(inspectToJson(image, digest, soundFindings(image)), null, 2)
         : `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(BigInt(memory.file.size))}`,
     );
   } finally {

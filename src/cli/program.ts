@@ -3,16 +3,19 @@ import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import { parseSegmentOperand } from '../image/manifest.js';
 import { parseNumber } from '../text/numbers.js';
-import { addChangeOptions, type ChangeArgument } from './change-options.js';
+import { addChangeOptions, compatOption, type ChangeArgument } from './change-options.js';
 import { apply, type ApplyOptions } from './commands/apply.js';
 import { capture, type CaptureOptions } from './commands/capture.js';
+import { check, type CheckOptions } from './commands/check.js';
 import { diff } from './commands/diff.js';
 import { extract, type ExtractOptions } from './commands/extract.js';
 import { inspect, type InspectOptions } from './commands/inspect.js';
 import { pack, type PackOptions } from './commands/pack.js';
+import { sync, type SyncOptions } from './commands/sync.js';
 import type { Console } from './console.js';
 import { addImageOptions, operand, repeated, type ImageOptions } from './options.js';
 import { exitCodeOf, outcomeOf, type Outcome } from './outcome.js';
+import { addStateOptions } from './state-options.js';
 import { themeFor, type ColorChoice } from './theme.js';
 
 /** What the program needs of the world. */
@@ -85,6 +88,12 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
       finish(inspect(fileSystem, path, options, console(options)));
     });
 
+  addImageOptions(addStateOptions(add('check', 'is an image sound, and does it match a machine?').argument('<image>'))).action(
+    (path: string, options: CheckOptions & CommonOptions) => {
+      finish(check(fileSystem, path, options, console(options)));
+    },
+  );
+
   for (const name of ['plan', 'apply'] as const) {
     const given: ChangeArgument[] = [];
     const planning = name === 'plan';
@@ -94,16 +103,17 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
         given,
       ),
     );
-    if (!planning) {
-      command
-        .option('-n, --dry-run', 'as plan')
-        .option('-o, --output <file>', 'write to a copy, leave the image alone')
-        .option('--overwrite', 'replace an existing output file');
-    }
+    if (!planning) addWriteOptions(command);
     command.action((path: string, options: ApplyOptions & CommonOptions) => {
       finish(apply(fileSystem, path, given, planning ? { ...options, dryRun: true } : options, console(options)));
     });
   }
+
+  addWriteOptions(addImageOptions(addStateOptions(add('sync', 'bring an image to the state of a machine').argument('<image>'))))
+    .addOption(compatOption())
+    .action((path: string, options: SyncOptions & CommonOptions) => {
+      finish(sync(fileSystem, path, options, console(options)));
+    });
 
   addImageOptions(add('diff', 'what differs between two images, in CPUs and memory ranges'))
     .argument('<before>')
@@ -141,6 +151,13 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
       finish(extract(fileSystem, path, names, options, console(options)));
     });
   return program;
+}
+
+function addWriteOptions(command: Command): Command {
+  return command
+    .option('-n, --dry-run', 'write nothing, show what would be written')
+    .option('-o, --output <file>', 'write to a copy, leave the image alone')
+    .option('--overwrite', 'replace an existing output file');
 }
 
 function consoleFor(world: World, { color = 'auto', quiet = false, verbose = false }: CommonOptions): Console {

@@ -9,6 +9,7 @@ import type { Theme } from './theme.js';
 const DIGEST = {
   absent: 'no digest covers the image',
   unaffected: "the purgatory's digest covers nothing that changes",
+  ignored: "the purgatory's digest did not match before, and this purgatory never looks at it",
   rewritten: "the purgatory's digest covers what changes and is rewritten",
 };
 

@@ -1,5 +1,4 @@
 import { KdumpError } from '../errors.js';
-import { equalBytes } from '../bytes/compare.js';
 import { encodeCells } from '../fdt/cells.js';
 import { newNodeFrom, type FdtEdit, type NewNode } from '../fdt/edit.js';
 import type { FdtProperty } from '../fdt/fdt.js';
@@ -8,6 +7,7 @@ import type { CpuChange } from '../machine/change.js';
 import type { DeviceTreeNode } from '../machine/device-tree.js';
 import { addressCells, cpusNode, cpusOf, type Cpu } from './cpus.js';
 import { liveCpusOf, type LiveCpu, type LiveDeviceTree } from './live-cpus.js';
+import { sameProperties } from './properties.js';
 import type { ChangeEffect } from './plan-memory.js';
 
 export interface CpuPlanOptions {
@@ -264,17 +264,6 @@ function overridden(properties: readonly FdtProperty[], given: ReadonlyMap<strin
     .filter(([name]) => !properties.some((property) => property.name === name))
     .map(([name, value]) => ({ name, value }));
   return [...kept, ...added];
-}
-
-function sameProperties(a: readonly FdtProperty[], b: readonly FdtProperty[]): boolean {
-  const values = new Map(b.map(({ name, value }) => [name, value]));
-  return (
-    a.length === b.length &&
-    a.every(({ name, value }) => {
-      const other = values.get(name);
-      return other !== undefined && equalBytes(value, other);
-    })
-  );
 }
 
 /** `wanted`, those that are in `order` first and as they come there. */

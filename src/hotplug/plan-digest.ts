@@ -2,6 +2,7 @@ import { KdumpError } from '../errors.js';
 import { equalBytes } from '../bytes/compare.js';
 import { regionDigests, DIGEST_SIZE } from '../image/digest.js';
 import type { KdumpImage } from '../image/image.js';
+import { isFileLoaded } from '../image/load-mode.js';
 import { overlaps, rangeOfSize } from '../memory/range.js';
 import type { Finding } from './finding.js';
 import { changedRuns, type SegmentPlan } from './segment-plan.js';
@@ -10,8 +11,9 @@ import { changedRuns, type SegmentPlan } from './segment-plan.js';
  * - `absent`: the image has no purgatory with a region table
  * - `unaffected`: it covers nothing that changes
  * - `rewritten`
+ * - `ignored`: it did not match before, and this purgatory never looks at it
  */
-export type DigestOutcome = 'absent' | 'unaffected' | 'rewritten';
+export type DigestOutcome = 'absent' | 'unaffected' | 'rewritten' | 'ignored';
 
 /**
  * The purgatory's digest where it covers what `segments` change. The region table tells that; only then the covered segments are read.
@@ -49,6 +51,7 @@ export function planDigest(
   const before = image.memory.read(address, Number(memorySize));
   const at = findDigest(before, digests.before);
   if (at === undefined) {
+    if (image.architecture.filePurgatoryIgnoresDigest === true && isFileLoaded(image)) return { outcome: 'ignored' };
     throw new KdumpError('refused', "the purgatory's digest covers what changes, and does not match the image as it is", {
       segment: 'purgatory',
       found: 'no SHA-256 of the covered segments in the segment',

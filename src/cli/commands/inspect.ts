@@ -1,7 +1,7 @@
 import type { FileSystem } from '../../file/file-system.js';
 import { formatDts } from '../../fdt/dts.js';
 import { KdumpError } from '../../errors.js';
-import { quickFindings } from '../../hotplug/findings.js';
+import { soundFindings } from '../../hotplug/sound.js';
 import { verifyDigest, type DigestStatus } from '../../hotplug/verify-digest.js';
 import { closeImage } from '../../image/open.js';
 import type { Console } from '../console.js';
@@ -26,7 +26,7 @@ export function inspect(fileSystem: FileSystem, path: string, options: InspectOp
     }
     const unchecked: DigestStatus = image.purgatory?.regions == null ? 'absent' : 'unchecked';
     const digest = options.verify === true ? verifyDigest(image) : unchecked;
-    const findings = quickFindings(image);
+    const findings = soundFindings(image);
     console.print(
       options.json === true
         ? JSON.stringify(inspectToJson(image, digest, findings), null, 2)

@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { KdumpError, within } from '../errors.js';
+import type { FileSystem } from '../file/file-system.js';
+import { readWholeFile } from '../file/input-file.js';
+import type { MachineState } from '../hotplug/machine-state.js';
+import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from '../machine/iomem.js';
+import { readOfflineMemory } from '../machine/memory-blocks.js';
+import { directoryReader, readDeviceTree } from './change-options.js';
+
+/** Values of the options that describe a machine's state. */
+export interface StateOptions {
+  iomem?: string;
+  deviceTree?: string;
+  memoryBlocks?: string;
+}
+
+export function addStateOptions(command: Command): Command {
+  return command
+    .option('--iomem <file>', 'the memory of the machine: /proc/iomem, read as root, or a copy of it')
+    .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
+    .option('--memory-blocks <dir>', 'which memory is offline: /sys/devices/system/memory or a copy of it');
+}
+
+export function stateFrom({ iomem, deviceTree, memoryBlocks }: StateOptions, fileSystem: FileSystem): MachineState {
+  if (memoryBlocks !== undefined && iomem === undefined) {
+    throw new KdumpError('usage', '--memory-blocks says which memory is offline, not which there is', { expected: '--iomem with it' });
+  }
+  return {
+    iomem: iomem === undefined ? undefined : readIomem(fileSystem, iomem),
+    deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
+    offlineMemory:
+      memoryBlocks === undefined
+        ? undefined
+        : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
+  };
+}
+
+export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
+  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_IOMEM_TEXT)).toString('latin1');
+  return within({ file: path }, () => parseIomem(text));
+}
