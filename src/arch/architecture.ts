@@ -23,6 +23,8 @@ export interface Architecture {
   readonly unlisted?: Range;
   /** Why images of this architecture are not changed. */
   readonly refusesChanges?: string;
+  /** Whether every loaded image has a purgatory with a digest, so that not finding it means that it was overlooked. */
+  readonly alwaysHasPurgatory?: boolean;
   /** Whether the purgatory of kexec_file_load never looks at its digest. */
   readonly filePurgatoryIgnoresDigest?: boolean;
   /** Bytes that the kernel asks kexec-tools to reserve for the elfcorehdr with --hotplug, given the CPU notes that it has. */

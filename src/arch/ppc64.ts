@@ -14,6 +14,7 @@ const common = {
   kernelText: false,
   mergesAdjacent: true,
   hasFdt: true,
+  alwaysHasPurgatory: true,
   // arch/powerpc/purgatory/trampoline_64.S jumps to the kernel without calling a check.
   filePurgatoryIgnoresDigest: true,
   hotplugReservation,

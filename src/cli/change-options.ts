@@ -16,6 +16,7 @@ export interface ChangeOptions {
   deviceTree?: string;
   compat?: 'linux';
   pruneCpus?: boolean;
+  force?: boolean;
 }
 
 /** A change option as it was met: changes, or the path of a change file. */
@@ -46,6 +47,7 @@ export function addChangeOptions(command: Command, given: ChangeArgument[]): Com
     )
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
     .option('--prune-cpus', "--remove-cpu also deletes the CPU's node")
+    .option('--force', 'go on where a refusal says that it is forcible')
     .addOption(compatOption());
 }
 
@@ -61,10 +63,11 @@ export function changesFrom(given: readonly ChangeArgument[], fileSystem: FileSy
   return given.flatMap((argument) => ('file' in argument ? readChanges(fileSystem, argument.file) : argument));
 }
 
-export function planOptionsFrom({ deviceTree, compat, pruneCpus }: ChangeOptions, fileSystem: FileSystem): PlanOptions {
+export function planOptionsFrom({ deviceTree, compat, pruneCpus, force }: ChangeOptions, fileSystem: FileSystem): PlanOptions {
   return {
     compat,
     pruneCpus,
+    force,
     deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
   };
 }

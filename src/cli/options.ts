@@ -1,12 +1,13 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { KdumpError } from '../errors.js';
+import { KdumpError, printable, within } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import { readWholeFile } from '../file/input-file.js';
 import { MAX_KEXEC_LOG, parseKexecLog } from '../image/kexec-log.js';
 import { openImage, type OpenImageOptions } from '../image/open.js';
 import type { ImageFormat } from '../image/recognise.js';
 import type { KdumpImage } from '../image/image.js';
-import type { Range } from '../memory/range.js';
+import { MAX_IOMEM_TEXT, crashKernelRanges, parseIomem, type IomemEntry } from '../machine/iomem.js';
+import { sizeOf, type Range } from '../memory/range.js';
 import { parseMapping, parseNumber, parseRange, type Mapping } from '../text/numbers.js';
 
 /** Values of the options of every command that takes an image. */
@@ -16,6 +17,8 @@ export interface ImageOptions {
   map?: readonly Mapping[];
   crashKernel?: Range;
   kexecLog?: string;
+  /** A copy of /proc/iomem to take the crashkernel range from. */
+  crashKernelFrom?: string;
 }
 
 export function addImageOptions(command: Command): Command {
@@ -45,7 +48,7 @@ export function repeated<T>(parse: (text: string) => T): (text: string, before: 
 
 /** Opens the image that the options describe. */
 export function openImageFrom(fileSystem: FileSystem, path: string, options: ImageOptions, writable = false): KdumpImage {
-  const { kexecLog, ...rest } = options;
+  const { kexecLog, ...rest } = withLiveCrashKernel(fileSystem, path, options, writable);
   const open: OpenImageOptions = { writable };
   if (rest.format !== undefined) open.format = rest.format;
   if (rest.base !== undefined) open.base = rest.base;
@@ -53,6 +56,41 @@ export function openImageFrom(fileSystem: FileSystem, path: string, options: Ima
   if (rest.crashKernel !== undefined) open.crashKernel = rest.crashKernel;
   if (kexecLog !== undefined) open.segmentTable = readKexecLog(fileSystem, kexecLog);
   return openImage(fileSystem, path, open);
+}
+
+const KCORE = '/proc/kcore';
+const IOMEM = '/proc/iomem';
+
+/**
+ * /proc/kcore is all memory of this machine: the kdump image in it lies where /proc/iomem, or another file given for it, says "Crash kernel".
+ *
+ * @throws KdumpError `refused` when it is to be written, `input` when no crashkernel range is reserved
+ */
+function withLiveCrashKernel(fileSystem: FileSystem, path: string, options: ImageOptions, writable: boolean): ImageOptions {
+  if (path !== KCORE && options.crashKernelFrom === undefined) return options;
+  if (path === KCORE && writable) {
+    throw new KdumpError('refused', 'it can only be read', {
+      file: path,
+      remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
+    });
+  }
+  if (options.crashKernel !== undefined) return options;
+  const iomem = options.crashKernelFrom ?? IOMEM;
+  const [crashKernel] = [...crashKernelRanges(readIomem(fileSystem, iomem))].sort((a, b) => Number(sizeOf(b) - sizeOf(a)));
+  if (crashKernel === undefined) {
+    throw new KdumpError('input', 'no kdump image is loaded on this machine', {
+      file: path,
+      found: `no "Crash kernel" range in ${printable(iomem)}`,
+      expected: 'memory reserved with crashkernel=',
+      remedy: 'boot with crashkernel= and load a kdump image',
+    });
+  }
+  return { ...options, crashKernel };
+}
+
+export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
+  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_IOMEM_TEXT)).toString('latin1');
+  return within({ file: path }, () => parseIomem(text));
 }
 
 function readKexecLog(fileSystem: FileSystem, path: string): ReturnType<typeof parseKexecLog> {

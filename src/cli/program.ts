@@ -110,6 +110,7 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
   }
 
   addWriteOptions(addImageOptions(addStateOptions(add('sync', 'bring an image to the state of a machine').argument('<image>'))))
+    .option('--force', 'go on where a refusal says that it is forcible')
     .addOption(compatOption())
     .action((path: string, options: SyncOptions & CommonOptions) => {
       finish(sync(fileSystem, path, options, console(options)));
@@ -125,6 +126,7 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
   addImageOptions(add('capture', 'take the segments out of memory into a packed image'))
     .argument('<memory>')
     .requiredOption('-o, --output <image>', 'the new image')
+    .option('--iomem <file>', 'take the crashkernel range from there (default /proc/iomem for /proc/kcore)')
     .option('--overwrite', 'replace an existing output file')
     .action((source: string, options: CaptureOptions & CommonOptions) => {
       finish(capture(fileSystem, source, options, console(options)));

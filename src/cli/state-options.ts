@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { KdumpError, within } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
-import { readWholeFile } from '../file/input-file.js';
 import type { MachineState } from '../hotplug/machine-state.js';
-import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from '../machine/iomem.js';
 import { readOfflineMemory } from '../machine/memory-blocks.js';
 import { directoryReader, readDeviceTree } from './change-options.js';
+import { readIomem } from './options.js';
 
 /** Values of the options that describe a machine's state. */
 export interface StateOptions {
@@ -33,9 +32,4 @@ export function stateFrom({ iomem, deviceTree, memoryBlocks }: StateOptions, fil
         ? undefined
         : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
   };
-}
-
-export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
-  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_IOMEM_TEXT)).toString('latin1');
-  return within({ file: path }, () => parseIomem(text));
 }

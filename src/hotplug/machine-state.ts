@@ -1,3 +1,4 @@
+import { alignDown, alignUp } from '../bytes/position.js';
 import type { FdtProperty } from '../fdt/fdt.js';
 import type { KdumpImage } from '../image/image.js';
 import { crashKernelRanges, systemRam, type IomemEntry } from '../machine/iomem.js';
@@ -7,6 +8,8 @@ import { crashMemoryOf } from './crash-memory.js';
 import { liveCpusOf, type LiveCpu, type LiveDeviceTree } from './live-cpus.js';
 import { sameProperties } from './properties.js';
 import { knownCpus } from './summary.js';
+
+const SMALLEST_PAGE = 0x1000n;
 
 /** A machine as it is now, as far as it was told. */
 export interface MachineState {
@@ -47,8 +50,8 @@ function compareMemory(
   if (iomem === undefined) return { missingMemory: [], extraMemory: [] };
   const { ranges, kernelText } = crashMemoryOf(image);
   const resources = subtract(systemRam(iomem), [...crashKernelOf(image, iomem), ...offlineMemory]);
-  const listed = ranges.map(({ range }) => range);
-  if (kernelText !== null) listed.push(rangeOfSize(kernelText.paddr, kernelText.memsz));
+  const listed = ranges.map(({ range }) => toPages(range));
+  if (kernelText !== null) listed.push(toPages(rangeOfSize(kernelText.paddr, kernelText.memsz)));
   const { unlisted } = image.architecture;
   return {
     missingMemory: subtract(resources, unlisted === undefined ? listed : [...listed, unlisted]),
@@ -57,6 +60,11 @@ function compareMemory(
       (range) => !isPartOfBackup(image, range),
     ),
   };
+}
+
+/** The vmcore reader rounds outwards to pages (process_ptload_program_headers_elf64 in fs/proc/vmcore.c). */
+function toPages({ start, end }: Range): Range {
+  return { start: alignDown(start, SMALLEST_PAGE), end: alignUp(end, SMALLEST_PAGE) };
 }
 
 /** The backup of the first 64 KiB is listed whole, although not all of it need be a System RAM resource. */

@@ -18,17 +18,28 @@ export type DigestOutcome = 'absent' | 'unaffected' | 'rewritten' | 'ignored';
 /**
  * The purgatory's digest where it covers what `segments` change. The region table tells that; only then the covered segments are read.
  *
+ * @param force goes on although no purgatory was found
  * @throws KdumpError `refused` when the digest covers a change but is not found, so that purgatory would reject the image
  */
 export function planDigest(
   image: KdumpImage,
   segments: readonly SegmentPlan[],
   findings: Finding[],
+  force: boolean,
 ): { outcome: DigestOutcome; segment?: SegmentPlan } {
   const runs = segments.flatMap((segment) => changedRuns(segment));
   const { purgatory } = image;
   if (purgatory?.regions == null) {
-    if (purgatory !== null && runs.length > 0) {
+    if (runs.length > 0 && !image.isComplete && image.architecture.alwaysHasPurgatory === true && !force) {
+      throw new KdumpError('refused', 'the purgatory was not found, so its digest might cover what changes', {
+        segment: 'purgatory',
+        found: 'no region table in the crashkernel range',
+        expected: 'one',
+        remedy: 'give the segment table with --kexec-log',
+        forcible: true,
+      });
+    }
+    if (runs.length > 0 && (purgatory !== null || !image.isComplete)) {
       findings.push({
         severity: 'warning',
         code: 'no-region-table',

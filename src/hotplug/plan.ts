@@ -13,7 +13,10 @@ import { planMemory, type ChangeEffect } from './plan-memory.js';
 import { planNotes } from './plan-notes.js';
 import type { SegmentPlan } from './segment-plan.js';
 
-export type PlanOptions = CpuPlanOptions;
+export interface PlanOptions extends CpuPlanOptions {
+  /** Goes on where a refusal says that it is forcible. */
+  readonly force?: boolean | undefined;
+}
 
 /** What is to be written, all of it computed and checked. */
 export interface Plan {
@@ -60,7 +63,7 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
   const segments = [elfcorehdr];
   const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.programHeaders.length), options.compat, findings);
   if (fdt !== undefined) segments.push(fdt);
-  const digest = planDigest(image, segments, findings);
+  const digest = planDigest(image, segments, findings, options.force === true);
   if (digest.segment !== undefined) segments.push(digest.segment);
 
   // A CPU has a node and a note; where either is made, the change is.

@@ -28,6 +28,9 @@ export function soundFindings(image: KdumpImage): Finding[] {
   ];
 }
 
+/** Kernel addresses have the top bit set, but for s390x. */
+const KERNEL_HALF = 1n << 63n;
+
 function finding(severity: Severity, code: string, message: string): Finding {
   return { severity, code, message };
 }
@@ -57,6 +60,15 @@ function memoryFindings(image: KdumpImage, crash: CrashMemory): Finding[] {
           'warning',
           'one-byte-too-long',
           `memory ${formatRange(range)} is listed one byte too long (p_memsz ${hex(programHeader.memsz)}), as Linux 6.12 to 7.2 on ppc64 writes the rest of a range it removed memory from`,
+        ),
+      );
+    }
+    if (kind === 'ram' && programHeader.vaddr < KERNEL_HALF && image.architecture.name !== 's390x') {
+      findings.push(
+        finding(
+          'warning',
+          'not-linear-map',
+          `memory ${formatRange(range)} has p_vaddr ${hex(programHeader.vaddr)}, which is no address of the kernel: tools that look memory up by it will not find it`,
         ),
       );
     }

@@ -29,7 +29,14 @@ export function imageOfElfcorehdr(memory: PhysicalMemory, address: bigint, reser
   const known: KnownSegment[] =
     backup === undefined ? [] : [{ address: backup.start, size: backup.end - backup.start, alwaysCovered: true }];
   const located = locateSegments(memory, architecture, crashKernel, { address, contents, statedSizes: [] }, known);
-  return { architecture, segments: nameSegments(memory, located.segments), crashKernel, entry: null, notes: located.notes };
+  return {
+    architecture,
+    segments: nameSegments(memory, located.segments),
+    crashKernel,
+    entry: null,
+    isComplete: false,
+    notes: located.notes,
+  };
 }
 
 function notLoaded(found: string): KdumpError {

@@ -47,6 +47,7 @@ export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundIma
     segments: nameSegments(memory, located.segments),
     crashKernel,
     entry: null,
+    isComplete: false,
     notes: [`elfcorehdr address from ${source}`, ...located.notes],
   };
 }

@@ -13,6 +13,7 @@ export interface FoundImage {
   readonly segments: readonly Segment[];
   readonly crashKernel: Range | null;
   readonly entry: bigint | null;
+  readonly isComplete: boolean;
   /** How each thing that is not stated anywhere was derived. */
   readonly notes: readonly string[];
 }

@@ -22,6 +22,8 @@ export interface KdumpImage {
   readonly elfcorehdr: { readonly segment: Segment; readonly contents: Elfcorehdr };
   readonly fdt: { readonly segment: Segment; readonly tree: Fdt } | null;
   readonly purgatory: { readonly segment: Segment; readonly regions: RegionTable | null } | null;
+  /** Whether `segments` is the whole table; false when they were found by their content, which may have missed one. */
+  readonly isComplete: boolean;
   /** How each thing that is not stated anywhere was derived. */
   readonly notes: readonly string[];
 }

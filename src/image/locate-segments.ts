@@ -116,7 +116,8 @@ function findTable(
   const required = known.filter(({ alwaysCovered }) => alwaysCovered).map(({ address, size }) => rangeOfSize(address, size));
   for (const gap of room) {
     let carry = new Uint8Array(0);
-    for (const { address, bytes } of memory.chunks(gap)) {
+    // The table is an array of u64.
+    for (const { address, bytes } of memory.chunks({ start: alignUp(gap.start, 8n), end: gap.end })) {
       const joined = new Uint8Array(carry.length + bytes.length);
       joined.set(carry);
       joined.set(bytes, carry.length);

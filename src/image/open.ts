@@ -63,7 +63,7 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     if (options.segmentTable !== undefined)
       throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
     const packed = readPacked(file);
-    return describe(format, packed.memory, { ...packed, crashKernel: null, notes: [] });
+    return describe(format, packed.memory, { ...packed, crashKernel: null, isComplete: true, notes: [] });
   }
   const memory = format === 'raw' ? rawMemory(file, options) : elfCoreMemory(file);
   return describe(
@@ -94,6 +94,7 @@ function fromTable(memory: PhysicalMemory, table: NonNullable<OpenImageOptions['
     segments,
     crashKernel: null,
     entry: table.entry ?? null,
+    isComplete: true,
     notes: ['segment names from what lies at the addresses of the kexec log'],
   };
 }
@@ -145,6 +146,7 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
                     byteOrder,
                   ) ?? null),
           },
+    isComplete: found.isComplete,
     notes: found.notes,
   };
 }

@@ -9,13 +9,14 @@ import { reportNewImage } from '../new-image.js';
 
 export interface CaptureOptions extends ImageOptions {
   output: string;
+  iomem?: string;
   overwrite?: boolean;
   json?: boolean;
 }
 
 export function capture(fileSystem: FileSystem, source: string, options: CaptureOptions, console: Console): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
-  const image = openImageFrom(fileSystem, source, options);
+  const image = openImageFrom(fileSystem, source, options.iomem === undefined ? options : { ...options, crashKernelFrom: options.iomem });
   try {
     packImage(fileSystem, options.output, { ...image, segments: segmentSources(image) }, options.overwrite === true);
   } finally {

@@ -9,6 +9,7 @@ import { planAndApply, type WriteOptions } from '../plan-and-apply.js';
 
 export interface SyncOptions extends ImageOptions, StateOptions, WriteOptions {
   compat?: 'linux';
+  force?: boolean;
 }
 
 export function sync(fileSystem: FileSystem, path: string, options: SyncOptions, console: Console): Outcome {
@@ -17,6 +18,6 @@ export function sync(fileSystem: FileSystem, path: string, options: SyncOptions,
   }
   const state = stateFrom(options, fileSystem);
   // A machine's state is what is there now, so nodes of CPUs that are gone go.
-  const planOptions = { compat: options.compat, pruneCpus: true, deviceTree: state.deviceTree };
+  const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree };
   return planAndApply(fileSystem, path, options, console, { planOptions, changesFor: (image) => changesToState(image, state).changes });
 }
