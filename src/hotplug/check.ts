@@ -1,6 +1,7 @@
+import { printable } from '../errors.js';
 import type { KdumpImage } from '../image/image.js';
 import { isFileLoaded } from '../image/load-mode.js';
-import { nestedIn, type IomemEntry } from '../machine/iomem.js';
+import { isSystemRam, nestedIn, type IomemEntry } from '../machine/iomem.js';
 import { formatRange, overlaps, sizeOf, type Range } from '../memory/range.js';
 import { formatSize } from '../text/numbers.js';
 import type { Finding } from './finding.js';
@@ -78,10 +79,12 @@ function differenceFindings(difference: StateDifference, { iomem = [], offlineMe
     findings.push({ severity, code, message });
   };
   for (const range of difference.missingMemory) {
-    for (const piece of nestedIn(iomem, range)) {
-      const nested = piece.entry.name === 'System RAM' ? '' : `, which holds ${piece.entry.name}`;
-      add('error', 'memory-missing', `a dump would miss ${described(piece.range)}${nested}`);
-    }
+    // Resources inside System RAM explain why it was left out, where nothing but them was.
+    const pieces = nestedIn(iomem, range);
+    if (pieces.some(({ entry }) => isSystemRam(entry))) add('error', 'memory-missing', `a dump would miss ${described(range)}`);
+    else
+      for (const piece of pieces)
+        add('error', 'memory-missing', `a dump would miss ${described(piece.range)}, which holds ${printable(piece.entry.name)}`);
   }
   for (const range of difference.extraMemory) {
     if (offlineMemory.some((offline) => overlaps(offline, range)))

@@ -131,7 +131,8 @@ function parseLine(line: string, number: number): OpenEntry {
   return { range, name, depth: indent.length / 2, children: [] };
 }
 
-function isSystemRam({ name }: IomemEntry): boolean {
+/** Whether a resource is memory of the kernel itself, not something in it. */
+export function isSystemRam({ name }: IomemEntry): boolean {
   return name === 'System RAM' || (name.startsWith('System RAM (') && name !== 'System RAM (boot alias)');
 }
 
