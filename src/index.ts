@@ -46,4 +46,8 @@ export { capacityOf, knownCpus, type Capacity } from './hotplug/summary.js';
 export { changesToState } from './hotplug/sync.js';
 export { coveredSegments, verifyDigest, type DigestStatus } from './hotplug/verify-digest.js';
 
-export { applyPlan } from './patch/apply.js';
+export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
+export { openForPatching } from './patch/open-for-patching.js';
+export { recover, type RecoverOptions, type Recovery } from './patch/recover.js';
+export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
+export { undoPatch } from './patch/undo.js';

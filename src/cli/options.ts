@@ -4,6 +4,7 @@ import type { FileSystem } from '../file/file-system.js';
 import { readWholeFile } from '../file/input-file.js';
 import { MAX_KEXEC_LOG, parseKexecLog } from '../image/kexec-log.js';
 import { openImage, type OpenImageOptions } from '../image/open.js';
+import { openForPatching } from '../patch/open-for-patching.js';
 import type { ImageFormat } from '../image/recognise.js';
 import type { KdumpImage } from '../image/image.js';
 import { MAX_IOMEM_TEXT, crashKernelRanges, parseIomem, type IomemEntry } from '../machine/iomem.js';
@@ -47,15 +48,31 @@ export function repeated<T>(parse: (text: string) => T): (text: string, before: 
 }
 
 /** Opens the image that the options describe. */
-export function openImageFrom(fileSystem: FileSystem, path: string, options: ImageOptions, writable = false): KdumpImage {
-  const { kexecLog, ...rest } = withLiveCrashKernel(fileSystem, path, options, writable);
-  const open: OpenImageOptions = { writable };
-  if (rest.format !== undefined) open.format = rest.format;
-  if (rest.base !== undefined) open.base = rest.base;
-  if (rest.map !== undefined) open.map = rest.map;
-  if (rest.crashKernel !== undefined) open.crashKernel = rest.crashKernel;
-  if (kexecLog !== undefined) open.segmentTable = readKexecLog(fileSystem, kexecLog);
-  return openImage(fileSystem, path, open);
+export function openImageFrom(fileSystem: FileSystem, path: string, options: ImageOptions): KdumpImage {
+  return openImage(fileSystem, path, openOptions(fileSystem, path, options));
+}
+
+/** Opens it for patching. @throws KdumpError `refused` for /proc/kcore */
+export function openForPatchingFrom(fileSystem: FileSystem, path: string, options: ImageOptions): ReturnType<typeof openForPatching> {
+  if (path === KCORE) {
+    throw new KdumpError('refused', 'it can only be read', {
+      file: path,
+      remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
+    });
+  }
+  return openForPatching(fileSystem, path, openOptions(fileSystem, path, options));
+}
+
+function openOptions(fileSystem: FileSystem, path: string, options: ImageOptions): OpenImageOptions {
+  const { format, base, map, kexecLog } = options;
+  const crashKernel = options.crashKernel ?? liveCrashKernel(fileSystem, path, options.crashKernelFrom);
+  return {
+    ...(format === undefined ? {} : { format }),
+    ...(base === undefined ? {} : { base }),
+    ...(map === undefined ? {} : { map }),
+    ...(crashKernel === undefined ? {} : { crashKernel }),
+    ...(kexecLog === undefined ? {} : { segmentTable: readKexecLog(fileSystem, kexecLog) }),
+  };
 }
 
 const KCORE = '/proc/kcore';
@@ -64,18 +81,11 @@ const IOMEM = '/proc/iomem';
 /**
  * /proc/kcore is all memory of this machine: the kdump image in it lies where /proc/iomem, or another file given for it, says "Crash kernel".
  *
- * @throws KdumpError `refused` when it is to be written, `input` when no crashkernel range is reserved
+ * @throws KdumpError `input` when no crashkernel range is reserved
  */
-function withLiveCrashKernel(fileSystem: FileSystem, path: string, options: ImageOptions, writable: boolean): ImageOptions {
-  if (path !== KCORE && options.crashKernelFrom === undefined) return options;
-  if (path === KCORE && writable) {
-    throw new KdumpError('refused', 'it can only be read', {
-      file: path,
-      remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
-    });
-  }
-  if (options.crashKernel !== undefined) return options;
-  const iomem = options.crashKernelFrom ?? IOMEM;
+function liveCrashKernel(fileSystem: FileSystem, path: string, iomemCopy: string | undefined): Range | undefined {
+  if (path !== KCORE && iomemCopy === undefined) return undefined;
+  const iomem = iomemCopy ?? IOMEM;
   const [crashKernel] = [...crashKernelRanges(readIomem(fileSystem, iomem))].sort((a, b) => Number(sizeOf(b) - sizeOf(a)));
   if (crashKernel === undefined) {
     throw new KdumpError('input', 'no kdump image is loaded on this machine', {
@@ -85,7 +95,7 @@ function withLiveCrashKernel(fileSystem: FileSystem, path: string, options: Imag
       remedy: 'boot with crashkernel= and load a kdump image',
     });
   }
-  return { ...options, crashKernel };
+  return crashKernel;
 }
 
 export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {

@@ -1,13 +1,16 @@
+import { printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import { refuseExisting } from '../file/new-file.js';
-import { isNothingToDo, planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
+import { planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
 import type { Change } from '../machine/changes.js';
-import { applyPlan } from '../patch/apply.js';
+import { applyPlan, patchOf } from '../patch/apply.js';
+import { closeTarget } from '../patch/target.js';
+import { saveUndo } from '../patch/undo.js';
 import type { Console } from './console.js';
 import { planToJson } from './json.js';
-import { openImageFrom, type ImageOptions } from './options.js';
+import { openForPatchingFrom, openImageFrom, type ImageOptions } from './options.js';
 import type { Outcome } from './outcome.js';
 import { renderPlan } from './render-plan.js';
 
@@ -16,6 +19,8 @@ export interface WriteOptions {
   dryRun?: boolean;
   output?: string;
   overwrite?: boolean;
+  saveUndo?: string;
+  live?: boolean;
   json?: boolean;
 }
 
@@ -32,35 +37,46 @@ export function planAndApply(
   console: Console,
   work: Work,
 ): Outcome {
+  if (options.dryRun === true) {
+    report(onlyPlanned(fileSystem, path, options, work), false, options, console);
+    return 'done';
+  }
   const { output } = options;
-  const writes = options.dryRun !== true;
-  if (writes && output !== undefined) {
+  if (output !== undefined) {
     refuseExisting(fileSystem, output, options.overwrite === true);
     // A change that is refused leaves no copy behind.
-    withPlan(fileSystem, path, options, work, false, () => undefined);
+    onlyPlanned(fileSystem, path, options, work);
     if (options.overwrite === true) fileSystem.remove(output);
     fileSystem.copy(path, output);
   }
-  withPlan(fileSystem, writes ? (output ?? path) : path, options, work, writes, (plan) => {
-    const applied = writes && !isNothingToDo(plan);
-    if (applied) console.detail(`${applyPlan(fileSystem, plan)} bytes written and read back`);
-    console.print(options.json === true ? JSON.stringify(planToJson(plan, applied), null, 2) : renderPlan(plan, applied, console.theme));
-  });
+  patch(fileSystem, output ?? path, options, console, work);
   return 'done';
 }
 
-function withPlan(
-  fileSystem: FileSystem,
-  path: string,
-  options: ImageOptions,
-  work: Work,
-  writable: boolean,
-  use: (plan: Plan) => void,
-): void {
-  const image = openImageFrom(fileSystem, path, options, writable);
+function onlyPlanned(fileSystem: FileSystem, path: string, options: ImageOptions, work: Work): Plan {
+  const image = openImageFrom(fileSystem, path, options);
   try {
-    use(planHotplug(image, work.changesFor(image), work.planOptions));
+    return planHotplug(image, work.changesFor(image), work.planOptions);
   } finally {
     closeImage(image);
   }
+}
+
+function patch(fileSystem: FileSystem, path: string, options: ImageOptions & WriteOptions, console: Console, work: Work): void {
+  const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options);
+  try {
+    if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
+    const plan = planHotplug(image, work.changesFor(image), work.planOptions);
+    if (options.saveUndo !== undefined) saveUndo(fileSystem, options.saveUndo, target, patchOf(plan), options.overwrite === true);
+    const { written, unknownUsers } = applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
+    if (unknownUsers > 0) console.note(`could not ask ${unknownUsers} processes whether they use ${printable(path)}`);
+    if (written > 0) console.detail(`${written} bytes written and read back`);
+    report(plan, written > 0, options, console);
+  } finally {
+    closeTarget(target);
+  }
+}
+
+function report(plan: Plan, applied: boolean, options: WriteOptions, console: Console): void {
+  console.print(options.json === true ? JSON.stringify(planToJson(plan, applied), null, 2) : renderPlan(plan, applied, console.theme));
 }

@@ -11,6 +11,9 @@ import { diff } from './commands/diff.js';
 import { extract, type ExtractOptions } from './commands/extract.js';
 import { inspect, type InspectOptions } from './commands/inspect.js';
 import { pack, type PackOptions } from './commands/pack.js';
+import { recoverImage } from './commands/recover.js';
+import { undo, type UndoOptions } from './commands/undo.js';
+import type { RecoverOptions } from '../patch/recover.js';
 import { sync, type SyncOptions } from './commands/sync.js';
 import type { Console } from './console.js';
 import { addImageOptions, operand, repeated, type ImageOptions } from './options.js';
@@ -116,6 +119,23 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
       finish(sync(fileSystem, path, options, console(options)));
     });
 
+  add('undo', 'take back an apply or sync that was given --save-undo')
+    .argument('<image>')
+    .argument('<undo-file>')
+    .option('--live', 'the file is the memory of a paused guest')
+    .option('--force', 'go on where a refusal says that it is forcible')
+    .action((path: string, undoFile: string, options: UndoOptions & CommonOptions) => {
+      finish(undo(fileSystem, path, undoFile, options, console(options)));
+    });
+
+  add('recover', 'take back an interrupted patch, as every writing command does first')
+    .argument('<image>')
+    .option('--forward', 'finish it instead')
+    .option('--force', 'although somebody else wrote to the image since')
+    .action((path: string, options: RecoverOptions & CommonOptions & { json?: boolean }) => {
+      finish(recoverImage(fileSystem, path, options, console(options)));
+    });
+
   addImageOptions(add('diff', 'what differs between two images, in CPUs and memory ranges'))
     .argument('<before>')
     .argument('<after>')
@@ -159,6 +179,8 @@ function addWriteOptions(command: Command): Command {
   return command
     .option('-n, --dry-run', 'write nothing, show what would be written')
     .option('-o, --output <file>', 'write to a copy, leave the image alone')
+    .option('--save-undo <file>', 'keep what is needed to take the patch back')
+    .option('--live', 'the file is the memory of a paused guest')
     .option('--overwrite', 'replace an existing output file');
 }
 

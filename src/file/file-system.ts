@@ -1,14 +1,26 @@
 /** What is at a path or behind a descriptor. */
 export interface FileStatus {
-  kind: 'file' | 'directory' | 'other';
-  size: bigint;
-  device: bigint;
-  inode: bigint;
+  readonly kind: 'file' | 'directory' | 'other';
+  readonly size: bigint;
+  readonly device: bigint;
+  readonly inode: bigint;
+  /** Names that the file has. */
+  readonly links: bigint;
+  /** Bytes that the file takes on its device; less than `size` where it has holes. */
+  readonly allocated: bigint;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly user: number;
+  readonly group: number;
+  /** Nanoseconds since 1970; 0 where the file system does not know. */
+  readonly birthTime: bigint;
+  /** Of the last write: nanoseconds since 1970, in steps of up to 10 ms. */
+  readonly modified: bigint;
 }
 
 export interface DirectoryEntry {
-  name: string;
-  kind: 'file' | 'directory' | 'other';
+  readonly name: string;
+  readonly kind: 'file' | 'directory' | 'other';
 }
 
 /**
@@ -20,7 +32,7 @@ export interface DirectoryEntry {
 export type OpenMode = 'read' | 'modify' | 'create' | 'replace';
 
 /**
- * The synchronous calls that everything here is made of; injected, so that tests can fail any of them.
+ * The synchronous calls that reading files and making new ones is made of; injected, so that tests can fail any of them.
  *
  * Every call throws a KdumpError `io` that names the path and the system's reason.
  */
@@ -32,6 +44,7 @@ export interface FileSystem {
   read(descriptor: number, into: Uint8Array, position: number): number;
   /** Writes all of `bytes` or throws. */
   write(descriptor: number, bytes: Uint8Array, position: number): void;
+  /** Brings a file's data, or a directory's entries, to the disk. */
   sync(descriptor: number): void;
   /** Removes a file; one that does not exist is not an error. */
   remove(path: string): void;
@@ -48,4 +61,21 @@ export interface FileSystem {
   list(path: string): DirectoryEntry[];
   /** A copy that shares blocks with the original where the file system can, and keeps its holes where it cannot. */
   copy(from: string, to: string): void;
+  /** The path with all links resolved. */
+  realPath(path: string): string;
+  openDirectory(path: string): number;
+  /** What has this name in the directory, links not followed; undefined for nothing. */
+  statusIn(directory: number, name: string): FileStatus | undefined;
+  /** As `open`, of a name in the directory; a link is refused. */
+  openIn(directory: number, name: string, mode: OpenMode): number;
+  /** As `remove`, of a name in the directory. */
+  removeIn(directory: number, name: string): void;
+  setAttributes(descriptor: number, attributes: Pick<FileStatus, 'user' | 'group' | 'mode'>): void;
+  /** flock(2) on the descriptor without waiting; it is held until the descriptor is closed. @returns whether it was to be had */
+  lock(descriptor: number, kind: 'exclusive' | 'shared'): boolean;
+  /** f_type of statfs(2). */
+  volumeType(path: string): bigint;
+  /** Nanoseconds since 1970. */
+  now(): bigint;
+  pause(milliseconds: number): void;
 }

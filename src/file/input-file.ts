@@ -2,29 +2,33 @@ import { KdumpError, hex } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
 import type { FileSystem } from './file-system.js';
 
+/** Bytes to be read in place of those in the file. */
+export interface Overlay {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A regular file open for reading; nothing is read but what is asked for. */
 export class InputFile {
   readonly size: number;
-  private constructor(
+
+  /** @throws KdumpError `input` when `size` passes 2^53 - 1 */
+  constructor(
     private readonly fileSystem: FileSystem,
     readonly path: string,
     readonly descriptor: number,
     size: bigint,
+    private readonly overlays: readonly Overlay[] = [],
   ) {
     this.size = safePosition(size);
   }
 
   /** @throws KdumpError `input` when it is not a regular file, `io` when it cannot be opened */
-  static open(fileSystem: FileSystem, path: string, mode: 'read' | 'modify' = 'read'): InputFile {
-    const descriptor = fileSystem.open(path, mode);
+  static open(fileSystem: FileSystem, path: string): InputFile {
+    const descriptor = fileSystem.open(path, 'read');
     try {
       const { kind, size } = fileSystem.status(descriptor);
-      if (kind !== 'file') {
-        throw new KdumpError('input', 'not a regular file', {
-          file: path,
-          found: kind === 'directory' ? 'a directory' : 'a device, pipe or socket',
-        });
-      }
+      if (kind !== 'file') throw notRegular(path, kind);
       return new InputFile(fileSystem, path, descriptor, size);
     } catch (error) {
       fileSystem.close(descriptor);
@@ -43,6 +47,21 @@ export class InputFile {
   /** Fills `into` from `position`. @throws KdumpError `input` when the file ends before */
   readInto(into: Uint8Array, position: number): void {
     if (this.fileSystem.read(this.descriptor, into, position) !== into.length) throw this.tooShort(position, into.length);
+    for (const overlay of this.overlays) {
+      const from = Math.max(position, overlay.position);
+      const to = Math.min(position + into.length, overlay.position + overlay.bytes.length);
+      if (from < to) into.set(overlay.bytes.subarray(from - overlay.position, to - overlay.position), from - position);
+    }
+  }
+
+  /** Whether what is read differs from what the file holds. */
+  get isOverlaid(): boolean {
+    return this.overlays.length > 0;
+  }
+
+  /** The same open file, with `overlays` in front of its contents. */
+  overlaid(overlays: readonly Overlay[]): InputFile {
+    return new InputFile(this.fileSystem, this.path, this.descriptor, BigInt(this.size), overlays);
   }
 
   close(): void {
@@ -57,6 +76,11 @@ export class InputFile {
       expected: `at least ${length} more bytes`,
     });
   }
+}
+
+/** The error for a path that is not a regular file. */
+export function notRegular(file: string, kind: 'directory' | 'other'): KdumpError {
+  return new KdumpError('input', 'not a regular file', { file, found: kind === 'directory' ? 'a directory' : 'a device, pipe or socket' });
 }
 
 /**

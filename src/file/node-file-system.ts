@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { KdumpError, printable } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
@@ -96,6 +97,66 @@ export const nodeFileSystem: FileSystem = {
   makeDirectory(path) {
     attempt('make directory', path, () => fs.mkdirSync(path, { recursive: true }));
   },
+  realPath(path) {
+    return attempt('resolve', path, () => fs.realpathSync(path));
+  },
+  openDirectory(path) {
+    const descriptor = attempt('open', path, () =>
+      fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW),
+    );
+    paths.set(descriptor, path);
+    return descriptor;
+  },
+  statusIn(directory, name) {
+    const path = pathIn(directory, name);
+    const stat = attempt('stat', nameIn(directory, name), () => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }));
+    return stat === undefined ? undefined : statusOf(stat);
+  },
+  openIn(directory, name, mode) {
+    const shown = nameIn(directory, name);
+    const descriptor = attempt('open', shown, () => fs.openSync(pathIn(directory, name), FLAGS[mode] | fs.constants.O_NOFOLLOW, 0o600));
+    paths.set(descriptor, shown);
+    return descriptor;
+  },
+  removeIn(directory, name) {
+    attempt('remove', nameIn(directory, name), () => {
+      fs.rmSync(pathIn(directory, name), { force: true });
+    });
+  },
+  setAttributes(descriptor, { user, group, mode }) {
+    attempt('set the mode of', descriptor, () => {
+      fs.fchmodSync(descriptor, mode);
+    });
+    // Only root may give files away; another user's journal stays its own.
+    if (process.geteuid?.() === 0) {
+      attempt('set the owner of', descriptor, () => {
+        fs.fchownSync(descriptor, user, group);
+      });
+    }
+  },
+  lock(descriptor, kind) {
+    // Node has no flock(2), but the lock belongs to the open file, which flock(1) inherits and this process keeps.
+    const { status, error } = spawnSync('flock', ['-n', kind === 'exclusive' ? '-x' : '-s', '3'], {
+      stdio: ['ignore', 'ignore', 'ignore', descriptor],
+    });
+    if (error !== undefined || (status !== 0 && status !== 1)) {
+      throw new KdumpError('io', 'cannot lock: flock(1) does not work here', {
+        file: paths.get(descriptor) ?? '',
+        found: error === undefined ? `exit code ${status ?? 'none'}` : printable(error.message),
+        remedy: 'install util-linux',
+      });
+    }
+    return status === 0;
+  },
+  volumeType(path) {
+    return attempt('stat the file system of', path, () => fs.statfsSync(path, { bigint: true }).type);
+  },
+  now() {
+    return BigInt(Date.now()) * 1_000_000n;
+  },
+  pause(milliseconds) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+  },
   list(path) {
     return attempt('list', path, () =>
       fs
@@ -128,7 +189,7 @@ function readAvailable(descriptor: number, into: Uint8Array): number {
       return fs.readSync(descriptor, into);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+      nodeFileSystem.pause(10);
     }
   }
 }
@@ -139,7 +200,23 @@ function statusOf(stat: fs.BigIntStats): FileStatus {
     size: stat.size,
     device: stat.dev,
     inode: stat.ino,
+    links: stat.nlink,
+    allocated: stat.blocks * 512n,
+    mode: Number(stat.mode) & 0o7777,
+    user: Number(stat.uid),
+    group: Number(stat.gid),
+    birthTime: stat.birthtimeNs,
+    modified: stat.mtimeNs,
   };
+}
+
+/** A name in an open directory, wherever that directory is moved to meanwhile: what openat(2) would do. */
+function pathIn(directory: number, name: string): string {
+  return `/proc/self/fd/${directory}/${name}`;
+}
+
+function nameIn(directory: number, name: string): string {
+  return `${paths.get(directory) ?? '.'}/${name}`;
 }
 
 const REASONS: Record<string, string> = {

@@ -3,7 +3,8 @@ import { safePosition } from '../bytes/position.js';
 import { architectureOf } from '../arch/registry.js';
 import type { Architecture } from '../arch/architecture.js';
 import type { FileSystem } from '../file/file-system.js';
-import { InputFile } from '../file/input-file.js';
+import type { InputFile } from '../file/input-file.js';
+import { readCommitted } from '../journal/read-committed.js';
 import type { Range } from '../memory/range.js';
 import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
@@ -29,29 +30,27 @@ export interface OpenImageOptions {
   crashKernel?: Range;
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
   segmentTable?: { segments: readonly { mem: bigint; memsz: bigint; bufsz: bigint }[]; entry: bigint | undefined };
-  /** Open the file for writing too. */
-  writable?: boolean;
 }
 
 const MAX_PURGATORY = 1n << 20n;
 
 /**
- * Opens the kdump image in the file at `path`. Close it with {@link closeImage}.
+ * Opens the kdump image in the file at `path` for reading, in its last committed state: while another process patches it this waits, and what an
+ * interrupted patch left half done is read as it was before. Close it with {@link closeImage}.
  *
  * @throws KdumpError `input` when the file holds none, or more than one, or a damaged one; `usage` when options contradict the container; `io`
  */
 export function openImage(fileSystem: FileSystem, path: string, options: OpenImageOptions = {}): KdumpImage {
-  const file = InputFile.open(fileSystem, path, options.writable === true ? 'modify' : 'read');
-  try {
-    return within({ file: path }, () => read(file, options));
-  } catch (error) {
-    file.close();
-    throw error;
-  }
+  return readCommitted(fileSystem, path, (file) => readImage(file, options));
 }
 
 export function closeImage(image: KdumpImage): void {
   image.memory.file.close();
+}
+
+/** The kdump image in an open file. @throws KdumpError as {@link openImage} */
+export function readImage(file: InputFile, options: OpenImageOptions): KdumpImage {
+  return within({ file: file.path }, () => read(file, options));
 }
 
 function read(file: InputFile, options: OpenImageOptions): KdumpImage {
@@ -147,7 +146,9 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
                   ) ?? null),
           },
     isComplete: found.isComplete,
-    notes: found.notes,
+    notes: memory.file.isOverlaid
+      ? [...found.notes, 'a patch of this image was interrupted; this is its state before, and recover makes it so']
+      : found.notes,
   };
 }
 

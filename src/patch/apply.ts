@@ -1,54 +1,47 @@
-import { KdumpError, hex } from '../errors.js';
-import { equalBytes } from '../bytes/compare.js';
-import type { FileSystem } from '../file/file-system.js';
 import type { Plan } from '../hotplug/plan.js';
 import { changedRuns } from '../hotplug/segment-plan.js';
+import { commitPatch, type Patch } from './commit.js';
+import { refuseUse, usersOf } from './in-use.js';
+import type { PatchTarget } from './target.js';
 
-interface Write {
-  readonly segment: string;
-  readonly address: bigint;
-  readonly position: number;
-  readonly before: Uint8Array;
-  readonly after: Uint8Array;
+export interface ApplyOptions {
+  /** The file is somebody's memory, such as that of a paused guest. */
+  readonly live?: boolean | undefined;
+  /** Writes even where nothing shows that the guest is paused. */
+  readonly force?: boolean | undefined;
+}
+
+export interface ApplyResult {
+  /** Bytes written to the image, those that stay the same between changed ones among them. */
+  readonly written: number;
+  /** Processes that could not be asked whether they use the file. */
+  readonly unknownUsers: number;
 }
 
 /**
- * Writes what `plan` changes into its image's file, which is open for writing, and reads it back. The only code that writes to an image.
+ * Writes what `plan` changes into its image, all of it or nothing. The plan must be of the image in `target`'s file.
  *
- * Where each byte goes, and that the file still holds what the plan started from, is checked before the first write.
- *
- * @returns the number of bytes written
- * @throws KdumpError `refused` when the file has changed since it was planned; `io`
+ * @throws KdumpError `refused` when the file has changed since it was planned or a guest runs on it; `io` when it is in use or writing failed
  */
-export function applyPlan(fileSystem: FileSystem, plan: Plan): number {
-  const { memory } = plan.image;
-  const { file } = memory;
-  const writes = plan.segments.flatMap((segment) =>
-    changedRuns(segment).map(({ address, before, after }): Write => {
-      return { segment: segment.name, address, before, after, position: memory.fileOffset(address, after.length) };
-    }),
-  );
-  for (const write of writes) {
-    if (!equalBytes(file.read(write.position, write.before.length), write.before)) {
-      throw new KdumpError('refused', 'the image changed while the change was planned', {
-        ...placeOf(file.path, write),
-        remedy: 'nothing was written; stop whoever else writes to it and try again',
-      });
-    }
-  }
-  for (const { position, after } of writes) fileSystem.write(file.descriptor, after, position);
-  if (writes.length > 0) fileSystem.sync(file.descriptor);
-  for (const write of writes) {
-    if (!equalBytes(file.read(write.position, write.after.length), write.after)) {
-      throw new KdumpError('io', 'what was written reads back differently', {
-        ...placeOf(file.path, write),
-        remedy: 'take the image from a copy',
-      });
-    }
-  }
-  return writes.reduce((sum, { after }) => sum + after.length, 0);
+export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force = false }: ApplyOptions = {}): ApplyResult {
+  const patch = patchOf(plan);
+  if (patch.runs.length === 0) return { written: 0, unknownUsers: 0 };
+  const users = usersOf(target.fileSystem, target.status);
+  refuseUse(target.file.path, users, live, force);
+  commitPatch(target, patch, { live });
+  return { written: patch.runs.reduce((sum, { after }) => sum + after.length, 0), unknownUsers: users.unknown };
 }
 
-function placeOf(file: string, { segment, address, position }: Write): { file: string; segment: string; offset: number; found: string } {
-  return { file, segment, offset: position, found: `other bytes at physical address ${hex(address)}` };
+/** Where in the file each change of a plan goes. @throws KdumpError `input` when the file does not store a byte that changes */
+export function patchOf(plan: Plan): Patch {
+  const { memory } = plan.image;
+  const changed = plan.segments.map((segment) => ({ segment, runs: changedRuns(segment) })).filter(({ runs }) => runs.length > 0);
+  const runs = changed.flatMap((each) =>
+    each.runs.map(({ address, before, after }) => ({ position: memory.fileOffset(address, after.length), before, after })),
+  );
+  return {
+    runs: runs.sort((a, b) => a.position - b.position),
+    // The elfcorehdr and FDT begin with a magic; the purgatory does not, and nobody reads it without them.
+    markers: changed.filter(({ segment }) => segment.name !== 'purgatory').map(({ segment }) => memory.fileOffset(segment.address, 1)),
+  };
 }

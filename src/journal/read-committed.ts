@@ -1,0 +1,75 @@
+import { basename, dirname } from 'node:path';
+import { KdumpError } from '../errors.js';
+import type { FileSystem } from '../file/file-system.js';
+import { InputFile } from '../file/input-file.js';
+import { findJournal, type JournalState } from './find-journal.js';
+
+const ATTEMPTS = 40;
+const PAUSE = 25;
+/** Times of last writes are taken from a clock that moves in steps of up to 10 ms. */
+const CLOCK_STEP = 20_000_000n;
+
+/**
+ * Opens the file at `path` and reads from it with `read`, so that what is read is a committed state: no write went on meanwhile, and where a patch
+ * was interrupted the bytes that it began with lie over the file's. Nothing is written.
+ *
+ * The file stays open when this returns.
+ *
+ * @throws what `read` throws; KdumpError `io` when another process goes on patching the file for more than a second
+ */
+export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (file: InputFile) => T): T {
+  for (let attempt = 1; ; attempt += 1) {
+    const file = InputFile.open(fileSystem, path);
+    const started = fileSystem.now();
+    const isLast = attempt >= ATTEMPTS;
+    try {
+      const before = journalOf(fileSystem, path, file);
+      if (before === 'busy') {
+        if (isLast) throw new KdumpError('io', 'another process is patching it', { file: path, remedy: 'try again when it has finished' });
+      } else {
+        const result = attemptTo(() =>
+          read(
+            before.state === 'hot'
+              ? file.overlaid(before.journal.records.map(({ position, before: bytes }) => ({ position, bytes })))
+              : file,
+          ),
+        );
+        const quiet = fileSystem.status(file.descriptor).modified < started - CLOCK_STEP;
+        if ((quiet && isSame(before, journalOf(fileSystem, path, file))) || isLast) {
+          if ('error' in result) throw result.error;
+          return result.value;
+        }
+      }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+    fileSystem.pause(PAUSE);
+  }
+}
+
+function attemptTo<T>(action: () => T): { value: T } | { error: unknown } {
+  try {
+    return { value: action() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** The journal of the file at `path`; `busy` while the patch that it belongs to is under way. */
+function journalOf(fileSystem: FileSystem, path: string, file: InputFile): JournalState | 'busy' {
+  const real = fileSystem.realPath(path);
+  const directory = fileSystem.openDirectory(dirname(real));
+  try {
+    const found = findJournal(fileSystem, directory, basename(real), fileSystem.status(file.descriptor), path);
+    return found.state === 'none' || fileSystem.lock(file.descriptor, 'shared') ? found : 'busy';
+  } finally {
+    fileSystem.close(directory);
+  }
+}
+
+function isSame(before: JournalState, after: JournalState | 'busy'): boolean {
+  if (after === 'busy' || before.state !== after.state) return false;
+  return before.state !== 'hot' || after.state !== 'hot' || Buffer.compare(before.journal.transaction, after.journal.transaction) === 0;
+}

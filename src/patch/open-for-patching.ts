@@ -1,0 +1,25 @@
+import type { FileSystem } from '../file/file-system.js';
+import { readImage, type OpenImageOptions } from '../image/open.js';
+import type { KdumpImage } from '../image/image.js';
+import { recover, type Recovery } from './recover.js';
+import { closeTarget, openTarget, type PatchTarget } from './target.js';
+
+/**
+ * Opens and locks the image at `path` for patching. A patch that was interrupted is taken back first. Close it with {@link closeTarget}.
+ *
+ * @throws KdumpError as {@link openTarget}, {@link recover} and {@link openImage} do
+ */
+export function openForPatching(
+  fileSystem: FileSystem,
+  path: string,
+  options: OpenImageOptions = {},
+): { target: PatchTarget; image: KdumpImage; recovery: Recovery } {
+  const target = openTarget(fileSystem, path);
+  try {
+    const recovery = recover(target);
+    return { target, image: readImage(target.file, options), recovery };
+  } catch (error) {
+    closeTarget(target);
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+import { basename, dirname } from 'node:path';
+import { KdumpError } from '../errors.js';
+import type { FileStatus, FileSystem } from '../file/file-system.js';
+import { InputFile, notRegular } from '../file/input-file.js';
+
+/** An image file that may be written: open, locked, and held by its directory so that neither can be exchanged behind our back. */
+export interface PatchTarget {
+  readonly fileSystem: FileSystem;
+  readonly file: InputFile;
+  /** Descriptor of the directory that holds the file. */
+  readonly directory: number;
+  readonly name: string;
+  readonly status: FileStatus;
+}
+
+const HUGETLBFS = 0x958458f6n;
+const SETUID_SETGID = 0o6000;
+
+/**
+ * Opens the image at `path` for patching and locks it. A link is followed once, here; from then on the file is the one that was opened.
+ *
+ * @throws KdumpError `input` when it is no regular file; `refused` when it is of a kind that cannot be patched safely; `io` when another process
+ *   holds it
+ */
+export function openTarget(fileSystem: FileSystem, path: string): PatchTarget {
+  const real = fileSystem.realPath(path);
+  const directory = fileSystem.openDirectory(dirname(real));
+  try {
+    const name = basename(real);
+    const entry = fileSystem.statusIn(directory, name);
+    if (entry === undefined) throw new KdumpError('io', 'it went away while it was opened', { file: path });
+    if (entry.kind !== 'file') throw notRegular(path, entry.kind);
+    const descriptor = fileSystem.openIn(directory, name, 'modify');
+    try {
+      const status = fileSystem.status(descriptor);
+      checkKind(fileSystem, path, real, status, entry);
+      if (!fileSystem.lock(descriptor, 'exclusive')) {
+        throw new KdumpError('io', 'another process is patching it', {
+          file: path,
+          remedy: 'nothing was written; try again when it has finished',
+        });
+      }
+      return { fileSystem, file: new InputFile(fileSystem, path, descriptor, status.size), directory, name, status };
+    } catch (error) {
+      fileSystem.close(descriptor);
+      throw error;
+    }
+  } catch (error) {
+    fileSystem.close(directory);
+    throw error;
+  }
+}
+
+/** Releases the lock with the descriptor. */
+export function closeTarget({ fileSystem, file, directory }: PatchTarget): void {
+  file.close();
+  fileSystem.close(directory);
+}
+
+/** Whether the file is still the one that its path leads to. */
+export function isStillInPlace({ fileSystem, directory, name, status }: PatchTarget): boolean {
+  const now = fileSystem.statusIn(directory, name);
+  return now?.inode === status.inode && now.device === status.device;
+}
+
+function checkKind(fileSystem: FileSystem, path: string, real: string, status: FileStatus, entry: FileStatus): void {
+  const refuse = (found: string, remedy: string): KdumpError =>
+    new KdumpError('refused', 'this file is not patched', { file: path, found, remedy });
+  if (status.kind !== 'file') throw notRegular(path, status.kind);
+  if (status.inode !== entry.inode || status.device !== entry.device) throw refuse('it was exchanged while it was opened', 'try again');
+  if (status.links !== 1n)
+    throw refuse(`it has ${status.links} names, and a journal beside one is not seen from the others`, 'patch a copy (-o)');
+  if ((status.mode & SETUID_SETGID) !== 0) throw refuse('it is setuid or setgid', 'an image needs neither; take them away');
+  if (fileSystem.volumeType(real) === HUGETLBFS) {
+    throw refuse('it is on hugetlbfs, which does not take write(2)', 'give the guest memory from a file on tmpfs or a disk');
+  }
+}

@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto';
+import { KdumpError } from '../errors.js';
+import { equalBytes } from '../bytes/compare.js';
+import type { FileSystem } from '../file/file-system.js';
+import { readWholeFile } from '../file/input-file.js';
+import { makeFile } from '../file/new-file.js';
+import { bootIdOf } from '../journal/find-journal.js';
+import { MAX_JOURNAL, encodeJournal, parseJournal } from '../journal/journal.js';
+import { commitPatch, type Patch } from './commit.js';
+import { refuseUse, usersOf } from './in-use.js';
+import type { ApplyOptions } from './apply.js';
+import type { PatchTarget } from './target.js';
+
+/** Writes what takes `patch` back to a file of its own, before the patch is made. @throws KdumpError `io` */
+export function saveUndo(fileSystem: FileSystem, path: string, target: PatchTarget, patch: Patch, overwrite: boolean): void {
+  const bytes = encodeJournal({
+    kind: 'undo',
+    live: false,
+    transaction: randomBytes(16),
+    image: target.status,
+    bootId: bootIdOf(fileSystem),
+    records: patch.runs,
+    markers: patch.markers,
+  });
+  makeFile(fileSystem, path, overwrite, (descriptor) => {
+    fileSystem.write(descriptor, bytes, 0);
+  });
+}
+
+/**
+ * Takes back the patch that the undo file at `path` was saved with. The image may be a copy by now; it has to hold what that patch wrote.
+ *
+ * @returns the number of bytes written
+ * @throws KdumpError `input` when it is not an undo file; `refused` when the image holds something else; `io`
+ */
+export function undoPatch(target: PatchTarget, path: string, { live = false, force = false }: ApplyOptions = {}): number {
+  const { fileSystem, file } = target;
+  const undo = readUndo(fileSystem, path);
+  if (undo.image.size !== BigInt(file.size)) {
+    throw new KdumpError('refused', 'the undo file is of another image', {
+      file: path,
+      found: `one of ${undo.image.size} bytes`,
+      expected: `${file.size} bytes`,
+    });
+  }
+  for (const { position, after } of undo.records) {
+    if (equalBytes(file.read(position, after.length), after)) continue;
+    throw new KdumpError('refused', 'the image does not hold what is to be taken back', {
+      file: file.path,
+      offset: position,
+      found: 'other bytes than the patch wrote',
+      expected: `the state that ${path} was saved for`,
+      remedy: 'take back later patches first',
+    });
+  }
+  const runs = undo.records.map(({ position, before, after }) => ({ position, before: after, after: before }));
+  if (runs.length === 0) return 0;
+  refuseUse(file.path, usersOf(fileSystem, target.status), live, force);
+  commitPatch(target, { runs, markers: undo.markers }, { live });
+  return runs.reduce((sum, { after }) => sum + after.length, 0);
+}
+
+function readUndo(fileSystem: FileSystem, path: string): ReturnType<typeof parseJournal> {
+  try {
+    const journal = parseJournal(readWholeFile(fileSystem, path, MAX_JOURNAL));
+    if (journal.kind === 'undo') return journal;
+  } catch (error) {
+    throw error instanceof KdumpError ? error.within({ file: path }) : error;
+  }
+  throw new KdumpError('input', 'not an undo file', { file: path, found: 'a journal', remedy: 'recover uses it by itself' });
+}
