@@ -4,7 +4,7 @@ import { PT_NOTE } from '../elf/constants.js';
 import { contains, formatRange, type Range } from '../memory/range.js';
 import { backupOf } from './backup.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
-import type { FoundImage } from './find.js';
+import type { FoundImage } from './found-image.js';
 import { locateSegments, type KnownSegment } from './locate-segments.js';
 import { nameSegments } from './name-segments.js';
 import type { PhysicalMemory } from './physical-memory.js';

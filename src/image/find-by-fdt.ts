@@ -5,7 +5,7 @@ import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import { containsAddress, formatRange, rangeOfSize } from '../memory/range.js';
 import { backupOf } from './backup.js';
 import { kdumpFdtFacts } from './chosen.js';
-import type { FoundImage } from './find.js';
+import type { FoundImage } from './found-image.js';
 import { locateSegments, type KnownSegment } from './locate-segments.js';
 import { nameSegments } from './name-segments.js';
 import type { PhysicalMemory } from './physical-memory.js';

@@ -1,22 +1,10 @@
 import { KdumpError, hex } from '../errors.js';
-import type { Architecture } from '../arch/architecture.js';
 import { formatRange, type Range } from '../memory/range.js';
 import { imageOfElfcorehdr } from './find-by-elfcorehdr.js';
 import { imageOfFdt } from './find-by-fdt.js';
+import type { FoundImage } from './found-image.js';
 import type { PhysicalMemory } from './physical-memory.js';
 import { scanPages } from './scan.js';
-import type { Segment } from './segment.js';
-
-/** A kdump image as it was found in memory. */
-export interface FoundImage {
-  readonly architecture: Architecture;
-  readonly segments: readonly Segment[];
-  readonly crashKernel: Range | null;
-  readonly entry: bigint | null;
-  readonly isComplete: boolean;
-  /** How each thing that is not stated anywhere was derived. */
-  readonly notes: readonly string[];
-}
 
 const LISTED = 5;
 
