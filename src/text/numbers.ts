@@ -124,16 +124,19 @@ export function parseMapping(text: string): Mapping {
   return { fileOffset, address, size };
 }
 
-/** A number of bytes for people: in the largest unit that holds it without a fraction, such as `256 MiB` or `4097 bytes`. */
+/**
+ * A number of bytes for people, to two decimals: `256 MiB`, `1.75 GiB`, `4097 bytes`. Whole units are exact; a fraction is cut off, never rounded up
+ * to more than there is, and has exact addresses beside it.
+ */
 export function formatSize(size: bigint): string {
   let unit = 0;
-  let count = size;
-  while (unit < UNITS.length && count > 0n && count % 1024n === 0n) {
-    count /= 1024n;
-    unit += 1;
-  }
-  const name = UNITS[unit - 1];
-  return name === undefined ? `${count} ${count === 1n ? 'byte' : 'bytes'}` : `${count} ${name}iB`;
+  while (unit < UNITS.length && size >> (10n * BigInt(unit + 1)) > 0n) unit += 1;
+  if (unit === 0 || (unit === 1 && size % 1024n !== 0n)) return `${size} ${size === 1n ? 'byte' : 'bytes'}`;
+  const hundredths = (size * 100n) >> (10n * BigInt(unit));
+  const fraction = String(hundredths % 100n)
+    .padStart(2, '0')
+    .replace(/0+$/, '');
+  return `${hundredths / 100n}${fraction === '' ? '' : `.${fraction}`} ${UNITS[unit - 1] ?? ''}iB`;
 }
 
 function wrong(problem: string, text: string, expected: string, remedy?: string): KdumpError {
