@@ -23,6 +23,8 @@ export interface Architecture {
   readonly unlisted?: Range;
   /** Why images of this architecture are not changed. */
   readonly refusesChanges?: string;
+  /** Whether loaders always list the notes of all possible CPUs. */
+  readonly listsPossibleCpus?: boolean;
   /** Whether every loaded image has a purgatory with a digest, so that not finding it means that it was overlooked. */
   readonly alwaysHasPurgatory?: boolean;
   /** Whether the purgatory of kexec_file_load never looks at its digest. */

@@ -15,6 +15,8 @@ const common = {
   mergesAdjacent: true,
   hasFdt: true,
   alwaysHasPurgatory: true,
+  // All possible CPUs have a crash_notes file in sysfs, which is what kexec-tools goes by.
+  listsPossibleCpus: true,
   // arch/powerpc/purgatory/trampoline_64.S jumps to the kernel without calling a check.
   filePurgatoryIgnoresDigest: true,
   hotplugReservation,

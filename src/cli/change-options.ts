@@ -92,9 +92,9 @@ function raise(error: KdumpError): never {
 export function readDeviceTree(fileSystem: FileSystem, path: string): LiveDeviceTree {
   try {
     if (fileSystem.kindOf(path) === 'directory') {
-      return { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, CPUS), namesAreMadeUp: true };
+      return { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, CPUS), namesAreMadeUp: true, source: path };
     }
-    return { root: deviceTreeOfFdt(parseFdt(readWholeFile(fileSystem, path, MAX_DEVICE_TREE)), CPUS), namesAreMadeUp: false };
+    return { root: deviceTreeOfFdt(parseFdt(readWholeFile(fileSystem, path, MAX_DEVICE_TREE)), CPUS), namesAreMadeUp: false, source: path };
   } catch (error) {
     throw error instanceof KdumpError ? error.within({ file: path }) : error;
   }

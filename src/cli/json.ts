@@ -81,9 +81,9 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
   };
 }
 
-export function planToJson(plan: Plan, applied: boolean): object {
+export function planToJson(plan: Plan, file: string, applied: boolean): object {
   return {
-    file: plan.image.memory.path,
+    file,
     applied,
     changes: plan.changes.map(({ change, effect }) => ({
       ...changeToJson(change),

@@ -1,9 +1,10 @@
-import { printable } from '../errors.js';
+import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
-import { refuseExisting } from '../file/new-file.js';
+import { refuseExisting, temporaryName } from '../file/new-file.js';
 import { planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
+import { readCommitted } from '../journal/read-committed.js';
 import type { Change } from '../machine/changes.js';
 import { applyPlan, patchOf } from '../patch/apply.js';
 import { closeTarget } from '../patch/target.js';
@@ -38,19 +39,39 @@ export function planAndApply(
   work: Work,
 ): Outcome {
   if (options.dryRun === true) {
-    report(onlyPlanned(fileSystem, path, options, work), false, options, console);
+    report(onlyPlanned(fileSystem, path, options, work), path, false, options, console);
     return 'done';
   }
   const { output } = options;
-  if (output !== undefined) {
-    refuseExisting(fileSystem, output, options.overwrite === true);
-    // A change that is refused leaves no copy behind.
-    onlyPlanned(fileSystem, path, options, work);
-    if (options.overwrite === true) fileSystem.remove(output);
-    fileSystem.copy(path, output);
+  if (output === undefined) patch(fileSystem, path, path, options, console, work);
+  else {
+    const temporary = copyForPatching(fileSystem, path, output, options);
+    try {
+      patch(fileSystem, temporary, output, options, console, work);
+      fileSystem.rename(temporary, output);
+    } catch (error) {
+      fileSystem.remove(temporary);
+      throw error;
+    }
   }
-  patch(fileSystem, output ?? path, options, console, work);
   return 'done';
+}
+
+/** A copy of a committed state, beside `output` and under a temporary name. */
+function copyForPatching(fileSystem: FileSystem, path: string, output: string, options: WriteOptions): string {
+  refuseExisting(fileSystem, output, options.overwrite === true);
+  if (fileSystem.exists(output) && fileSystem.realPath(output) === fileSystem.realPath(path)) {
+    throw new KdumpError('usage', 'the output is the image itself', { file: output, remedy: 'leave -o away to patch it in place' });
+  }
+  const temporary = temporaryName(output);
+  fileSystem.remove(temporary);
+  readCommitted(fileSystem, path, (file) => {
+    if (file.isOverlaid) throw new KdumpError('io', 'a patch of it was interrupted', { file: path, remedy: 'run recover first' });
+    fileSystem.remove(temporary);
+    fileSystem.copy(path, temporary);
+    return file;
+  }).close();
+  return temporary;
 }
 
 function onlyPlanned(fileSystem: FileSystem, path: string, options: ImageOptions, work: Work): Plan {
@@ -62,21 +83,31 @@ function onlyPlanned(fileSystem: FileSystem, path: string, options: ImageOptions
   }
 }
 
-function patch(fileSystem: FileSystem, path: string, options: ImageOptions & WriteOptions, console: Console, work: Work): void {
+/** @param shown the name that the result will have */
+function patch(
+  fileSystem: FileSystem,
+  path: string,
+  shown: string,
+  options: ImageOptions & WriteOptions,
+  console: Console,
+  work: Work,
+): void {
   const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options);
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
     const plan = planHotplug(image, work.changesFor(image), work.planOptions);
     if (options.saveUndo !== undefined) saveUndo(fileSystem, options.saveUndo, target, patchOf(plan), options.overwrite === true);
     const { written, unknownUsers } = applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
-    if (unknownUsers > 0) console.note(`could not ask ${unknownUsers} processes whether they use ${printable(path)}`);
+    if (unknownUsers > 0) console.detail(`could not look whether ${unknownUsers} processes use ${printable(path)}`);
     if (written > 0) console.detail(`${written} bytes written and read back`);
-    report(plan, written > 0, options, console);
+    report(plan, shown, written > 0, options, console);
   } finally {
     closeTarget(target);
   }
 }
 
-function report(plan: Plan, applied: boolean, options: WriteOptions, console: Console): void {
-  console.print(options.json === true ? JSON.stringify(planToJson(plan, applied), null, 2) : renderPlan(plan, applied, console.theme));
+function report(plan: Plan, file: string, applied: boolean, options: WriteOptions, console: Console): void {
+  console.print(
+    options.json === true ? JSON.stringify(planToJson(plan, file, applied), null, 2) : renderPlan(plan, file, applied, console.theme),
+  );
 }

@@ -26,7 +26,10 @@ export function renderInspect(image: KdumpImage, digest: DigestStatus, findings:
     ...cpuLines(image, theme),
     ...roomLines(image, theme),
     ...digestLines(image, digest, theme),
-    ...renderFindings(findings, theme),
+    ...renderFindings(
+      findings.filter(({ severity }) => severity !== 'info'),
+      theme,
+    ),
     ...image.notes.map((note) => theme.faint(`(${note})`)),
   ].join('\n');
 }
@@ -55,7 +58,7 @@ function memoryLines(image: KdumpImage, theme: Theme): string[] {
     kind === 'ram' ? '' : kind === 'backup' ? `backup, contents at ${hex(programHeader.offset)}` : kind,
   ]);
   const notes = [
-    `${cpuNotes.length} CPU notes`,
+    `${cpuNotes.length} CPU ${cpuNotes.length === 1 ? 'note' : 'notes'}`,
     vmcoreinfo === null ? 'no vmcoreinfo' : `vmcoreinfo at ${hex(vmcoreinfo.paddr)}`,
     ...(kernelText === null ? [] : [`kernel text at ${hex(kernelText.paddr)}`]),
   ];

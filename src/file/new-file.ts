@@ -5,11 +5,18 @@ import type { FileSystem } from './file-system.js';
  * Makes the file at `path` in one step: `fill` writes under a temporary name beside it, which is renamed once everything is on the disk. A
  * failure leaves nothing behind.
  *
+ * @param check looks at the new file under its temporary name; what it throws is a failure
  * @throws KdumpError `io` when something is at `path` already and `overwrite` is not set
  */
-export function makeFile(fileSystem: FileSystem, path: string, overwrite: boolean, fill: (descriptor: number) => void): void {
+export function makeFile(
+  fileSystem: FileSystem,
+  path: string,
+  overwrite: boolean,
+  fill: (descriptor: number) => void,
+  check: (temporary: string) => void = () => undefined,
+): void {
   refuseExisting(fileSystem, path, overwrite);
-  const temporary = `${path}.partial`;
+  const temporary = temporaryName(path);
   const descriptor = fileSystem.open(temporary, 'replace');
   try {
     try {
@@ -18,11 +25,17 @@ export function makeFile(fileSystem: FileSystem, path: string, overwrite: boolea
     } finally {
       fileSystem.close(descriptor);
     }
+    check(temporary);
     fileSystem.rename(temporary, path);
   } catch (error) {
     fileSystem.remove(temporary);
     throw error;
   }
+}
+
+/** The name that a new file has until it is whole. */
+export function temporaryName(path: string): string {
+  return `${path}.partial`;
 }
 
 /** @throws KdumpError `io` when something is at `path` already and `overwrite` is not set */

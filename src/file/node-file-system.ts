@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
 import type { FileStatus, FileSystem, OpenMode } from './file-system.js';
@@ -65,9 +66,24 @@ export const nodeFileSystem: FileSystem = {
     });
   },
   copy(from, to) {
-    attempt('copy', from, () => {
-      fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE | fs.constants.COPYFILE_EXCL);
-    });
+    if (isCloned(from, to)) return;
+    const source = nodeFileSystem.open(from, 'read');
+    try {
+      const { size, mode } = nodeFileSystem.status(source);
+      const target = nodeFileSystem.open(to, 'create');
+      try {
+        attempt('copy', to, () => {
+          fs.ftruncateSync(target, safePosition(size));
+          fs.fchmodSync(target, mode & 0o777);
+        });
+        copyData(source, target);
+        nodeFileSystem.sync(target);
+      } finally {
+        nodeFileSystem.close(target);
+      }
+    } finally {
+      nodeFileSystem.close(source);
+    }
   },
   exists(path) {
     return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
@@ -95,7 +111,14 @@ export const nodeFileSystem: FileSystem = {
     return bytes;
   },
   makeDirectory(path) {
-    attempt('make directory', path, () => fs.mkdirSync(path, { recursive: true }));
+    // mkdirSync with `recursive` never returns for a path below /proc (Node 20).
+    const missing: string[] = [];
+    for (let at = resolve(path); !nodeFileSystem.exists(at); at = dirname(at)) missing.push(at);
+    for (const at of missing.reverse()) {
+      attempt('make directory', at, () => {
+        fs.mkdirSync(at);
+      });
+    }
   },
   realPath(path) {
     return attempt('resolve', path, () => fs.realpathSync(path));
@@ -165,6 +188,27 @@ export const nodeFileSystem: FileSystem = {
     );
   },
 };
+
+/** Whether the file system made `to` a clone of `from`, sharing all blocks. */
+function isCloned(from: string, to: string): boolean {
+  try {
+    fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE_FORCE | fs.constants.COPYFILE_EXCL);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Copies all but zeros, which a new file has anyway: what was a hole stays one. */
+function copyData(source: number, target: number): void {
+  const buffer = new Uint8Array(PIECE);
+  const zeros = new Uint8Array(PIECE);
+  for (let position = 0; ; position += PIECE) {
+    const bytes = buffer.subarray(0, nodeFileSystem.read(source, buffer, position));
+    if (Buffer.compare(bytes, zeros.subarray(0, bytes.length)) !== 0) nodeFileSystem.write(target, bytes, position);
+    if (bytes.length < PIECE) return;
+  }
+}
 
 const PIECE = 1 << 16;
 

@@ -1,4 +1,4 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, within } from '../errors.js';
 import type { Architecture } from '../arch/architecture.js';
 import { readU32 } from '../fdt/cells.js';
 import type { FdtProperty } from '../fdt/fdt.js';
@@ -10,6 +10,8 @@ export interface LiveDeviceTree {
   readonly root: DeviceTreeNode;
   /** In a directory such as /proc/device-tree every node has a `name`, which the kernel makes up where its own tree has none. */
   readonly namesAreMadeUp: boolean;
+  /** Where it was read, for errors. */
+  readonly source?: string | undefined;
 }
 
 export interface LiveCpu {
@@ -26,6 +28,10 @@ export interface LiveCpu {
  * @throws KdumpError `input` when there are none, or one has no readable id
  */
 export function liveCpusOf(live: LiveDeviceTree, architecture: Architecture, keepNames: boolean): LiveCpu[] {
+  return within(live.source === undefined ? {} : { file: live.source }, () => readCpus(live, architecture, keepNames));
+}
+
+function readCpus(live: LiveDeviceTree, architecture: Architecture, keepNames: boolean): LiveCpu[] {
   const parent = live.root.children.find(({ name }) => name === 'cpus');
   const nodes = parent?.children.filter((node) => isCpuType(node.properties.get('device_type'))) ?? [];
   if (parent === undefined || nodes.length === 0) {

@@ -93,6 +93,7 @@ function changedCpus(image: KdumpImage, live: readonly LiveCpu[]): number[] {
   });
 }
 
-export function isCurrent(difference: StateDifference): boolean {
-  return Object.values(difference).every((list: readonly unknown[]) => list.length === 0);
+/** CPUs that differ only in properties do not count: a node made after another CPU's boots as well. */
+export function isCurrent({ missingMemory, extraMemory, missingCpus, extraCpus }: StateDifference): boolean {
+  return [missingMemory, extraMemory, missingCpus, extraCpus].every((list) => list.length === 0);
 }

@@ -98,7 +98,7 @@ class CpuPlanner {
     if (this.options.pruneCpus !== true)
       return { made: false, reason: `the node ${there.name} stays, as the kernel leaves it; --prune-cpus deletes it` };
     if (this.cpus.length === 1)
-      throw this.refused(`cannot remove CPU ${cpu.id}`, 'it is the last one', 'a CPU that the capture kernel can boot on');
+      throw this.refused(`cannot remove CPU ${cpu.id}`, 'the last CPU of the FDT', 'a CPU that the capture kernel can boot on');
     this.cpus = this.cpus.filter((each) => each !== there);
     this.liveTreeTaken = false;
     return { made: true, reason: '' };

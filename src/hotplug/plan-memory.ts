@@ -5,10 +5,12 @@ import type { KdumpImage } from '../image/image.js';
 import type { MemoryChange } from '../machine/change.js';
 import { byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
 import { RangeList } from '../memory/range-list.js';
+import type { Finding } from './finding.js';
 import { crashMemoryOf, loadFor, type CrashMemory, type CrashMemoryRange } from './crash-memory.js';
 
 /** kexec-tools' p_vaddr of memory that the linear map of its time did not reach. */
 const NO_ADDRESS = (1n << 64n) - 1n;
+const SMALLEST_PAGE = 0x1000n;
 
 /** What becomes of one change: made, or nothing to do for the stated reason. */
 export interface ChangeEffect {
@@ -17,6 +19,7 @@ export interface ChangeEffect {
 }
 
 export interface MemoryPlan {
+  readonly findings: readonly Finding[];
   readonly programHeaders: readonly ProgramHeader[];
   readonly effects: readonly ChangeEffect[];
 }
@@ -25,12 +28,16 @@ export interface MemoryPlan {
  * The program headers of the elfcorehdr once memory was added or removed: notes and kernel text stay, the PT_LOADs are rebuilt as the kernel's
  * own handler does (get_crash_memory_ranges in arch/powerpc/kexec/ranges.c, crash_handle_hotplug_event in arch/x86/kernel/crash.c).
  *
- * @param compat `linux` for the kernel's bytes with its known defects
+ * @param options `compat`: `linux` for the kernel's bytes with its known defects; `force`: takes ranges that are not whole pages
  * @throws KdumpError `refused` when memory is added that overlaps what is listed or the crashkernel range, or removed that is not listed
  */
-export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], compat: 'linux' | undefined): MemoryPlan {
+export function planMemory(
+  image: KdumpImage,
+  changes: readonly MemoryChange[],
+  { compat, force = false }: { compat?: 'linux' | undefined; force?: boolean | undefined },
+): MemoryPlan {
   const unchanged = image.elfcorehdr.contents.programHeaders;
-  if (changes.length === 0) return { programHeaders: unchanged, effects: [] };
+  if (changes.length === 0) return { programHeaders: unchanged, effects: [], findings: [] };
   const crash = crashMemoryOf(image);
   refuseUnclear(crash);
   const { architecture } = image;
@@ -42,6 +49,7 @@ export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], 
   /** The last change, if it removed memory, and the RAM before it. */
   let last: { removed: Range; ram: readonly Range[] } | undefined;
   for (const { action, memory } of changes) {
+    if (!force) refuseUnaligned(action, memory);
     if (action === 'add') {
       const listed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
       if (!listed) addTo(ram, memory, image, listedElsewhere);
@@ -59,11 +67,23 @@ export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], 
       effects.push(stays ? { made: false, reason: 'the kernel leaves removed memory listed' } : { made: true, reason: '' });
     }
   }
-  if (!rebuilt) return { programHeaders: unchanged, effects };
+  if (!rebuilt) return { programHeaders: unchanged, effects, findings: [] };
   const ranges =
     last === undefined ? withFirmware(ram.toArray(), crash, image) : removedAsLinuxDoes(withFirmware(last.ram, crash, image), last.removed);
   const keepsBackup = !(compat === 'linux' && architecture.kernelDropsBackup === true);
-  return { programHeaders: assemble(crash, ranges, keepsBackup), effects };
+  return { programHeaders: assemble(crash, ranges, keepsBackup), effects, findings: firmwareFindings(crash, ranges) };
+}
+
+/** Memory comes and goes in whole pages; anything else is a mistyped number, such as a hexadecimal one without 0x. */
+function refuseUnaligned(action: string, memory: Range): void {
+  if (memory.start % SMALLEST_PAGE === 0n && memory.end % SMALLEST_PAGE === 0n) return;
+  throw new KdumpError('refused', `cannot ${action} memory ${formatRange(memory)}`, {
+    segment: 'elfcorehdr',
+    found: 'a range that is not whole pages',
+    expected: 'multiples of 4 KiB',
+    remedy: 'write hexadecimal numbers with 0x in front',
+    forcible: true,
+  });
 }
 
 function refuseUnclear(crash: CrashMemory): void {
@@ -100,14 +120,14 @@ function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere
   if (listed !== undefined) {
     throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
       segment: 'elfcorehdr',
-      found: `${formatRange(listed)} is listed already`,
+      found: `${formatRange(listed)}, which is listed already`,
       expected: 'memory that is not listed, or all of it listed',
     });
   }
   if (image.crashKernel !== null && overlaps(image.crashKernel, memory)) {
     throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
       segment: 'elfcorehdr',
-      found: `it overlaps the crashkernel range ${formatRange(image.crashKernel)}`,
+      found: `the crashkernel range ${formatRange(image.crashKernel)} in it`,
       expected: 'memory outside of it',
     });
   }
@@ -119,7 +139,7 @@ function refuseRemoval(ram: RangeList, memory: Range, image: KdumpImage, listedE
   const needed = [...(image.crashKernel === null ? [] : [image.crashKernel]), ...listedElsewhere].find((range) => overlaps(range, memory));
   throw new KdumpError('refused', `cannot remove memory ${formatRange(memory)}`, {
     segment: 'elfcorehdr',
-    found: needed === undefined ? 'it is not listed, or only a part of it' : `${formatRange(needed)} in it is used by the kdump image`,
+    found: needed === undefined ? 'memory that is not listed, or only in part' : `${formatRange(needed)} in it, which the kdump image uses`,
     expected: 'memory that is listed as RAM',
   });
 }
@@ -145,6 +165,21 @@ function withFirmware(ram: readonly Range[], crash: CrashMemory, image: KdumpIma
     }
   }
   return ranges.sort(byStart);
+}
+
+/** kexec-tools lists firmware in whole pages, a rebuild lists what the FDT says: a range that changes without being asked for is worth a word. */
+function firmwareFindings(crash: CrashMemory, ranges: readonly Range[]): Finding[] {
+  return rangesOf(crash, 'firmware').flatMap((listed): Finding[] => {
+    const now = ranges.find((range) => overlaps(range, listed));
+    if (now === undefined || (now.start === listed.start && now.end === listed.end)) return [];
+    return [
+      {
+        severity: 'info',
+        code: 'firmware-exact',
+        message: `firmware memory ${formatRange(listed)} becomes ${formatRange(now)}, its exact size by the FDT, as at every rebuild by the kernel`,
+      },
+    ];
+  });
 }
 
 /** remove_mem_range() of arch/powerpc/kexec/ranges.c: the right half of a split goes to the end of the list, one byte too long. */

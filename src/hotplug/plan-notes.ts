@@ -45,7 +45,7 @@ export function planNotes(image: KdumpImage, changes: readonly CpuChange[], prog
     }
     // Without an FDT the id is the kernel's CPU number, and the notes come in its order.
     const hasNote = image.fdt === null ? cpu.id < cpuNotes.length : withNode.has(cpu.id) || withNode.size < cpuNotes.length;
-    if (!hasNote) {
+    if (!hasNote && image.architecture.listsPossibleCpus !== true) {
       throw new KdumpError('refused', `cannot add CPU ${cpu.id}: the elfcorehdr lists no crash notes for it`, {
         segment: 'elfcorehdr',
         found: `PT_NOTEs for ${cpuNotes.length} CPUs, which were present when the image was loaded`,
@@ -55,7 +55,7 @@ export function planNotes(image: KdumpImage, changes: readonly CpuChange[], prog
       });
     }
     withNode.add(cpu.id);
-    return { made: false, reason: 'its PT_NOTE is listed already' };
+    return { made: false, reason: hasNote ? 'its PT_NOTE is listed already' : 'no PT_NOTE' };
   });
   if (cpuNotes.length === crash.cpuNotes.length) return { programHeaders, effects };
   return { programHeaders: [...cpuNotes, ...programHeaders.slice(crash.cpuNotes.length)], effects };

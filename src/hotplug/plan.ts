@@ -54,11 +54,11 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
   const { refusesChanges } = image.architecture;
   if (refusesChanges !== undefined)
     throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
-  const memory = planMemory(image, memoryChanges, options.compat);
+  const memory = planMemory(image, memoryChanges, options);
   const notes = planNotes(image, cpuChanges, memory.programHeaders);
   const cpus = planCpus(image, cpuChanges, options);
 
-  const findings: Finding[] = [];
+  const findings: Finding[] = [...memory.findings];
   const elfcorehdr = planElfcorehdr(image, notes.programHeaders, options);
   const segments = [elfcorehdr];
   const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.programHeaders.length), options.compat, findings);

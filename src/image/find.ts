@@ -23,7 +23,7 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
       found.push({ what, image: look() });
     } catch (error) {
       if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
-      rejected.push(`${what}: ${error.details.found ?? error.problem}`);
+      rejected.push(`${what}: ${error.problem}${error.details.found === undefined ? '' : ` (${error.details.found})`}`);
     }
   };
   for (const at of candidates.fdts) consider(`device tree at ${hex(at)}`, () => imageOfFdt(memory, at));

@@ -1,8 +1,11 @@
 import type { Architecture } from '../arch/architecture.js';
 import { safePosition } from '../bytes/position.js';
+import { KdumpError } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
+import { InputFile } from '../file/input-file.js';
 import { makeFile } from '../file/new-file.js';
 import type { KdumpImage } from './image.js';
+import { readImage } from './open.js';
 import { packedLayout } from './packed-layout.js';
 import type { PhysicalMemory } from './physical-memory.js';
 import type { Segment, SegmentName } from './segment.js';
@@ -21,7 +24,7 @@ export interface SegmentSource {
 /**
  * Writes a packed image. The same segments give the same bytes.
  *
- * @throws KdumpError `input` when segments overlap or have more bytes than room; `io` when `path` exists and `overwrite` is not set
+ * @throws KdumpError `input` when segments overlap or have more bytes than room, or the result would be no kdump image; `io` when `path` exists and `overwrite` is not set
  */
 export function packImage(
   fileSystem: FileSystem,
@@ -34,17 +37,37 @@ export function packImage(
     image.entry,
     image.segments.map(({ name, address, memorySize, size }) => ({ name, address, memorySize, bufferSize: size })),
   );
-  makeFile(fileSystem, path, overwrite, (descriptor) => {
-    fileSystem.write(descriptor, layout.head, 0);
-    for (const { address, fileOffset } of layout.segments) {
-      let position = fileOffset;
-      for (const piece of image.segments.find((segment) => segment.address === address)?.contents() ?? []) {
-        fileSystem.write(descriptor, piece, position);
-        position += piece.length;
+  makeFile(
+    fileSystem,
+    path,
+    overwrite,
+    (descriptor) => {
+      fileSystem.write(descriptor, layout.head, 0);
+      for (const { address, fileOffset } of layout.segments) {
+        let position = fileOffset;
+        for (const piece of image.segments.find((segment) => segment.address === address)?.contents() ?? []) {
+          fileSystem.write(descriptor, piece, position);
+          position += piece.length;
+        }
       }
-    }
-    fileSystem.write(descriptor, layout.tail, layout.tailOffset);
-  });
+      fileSystem.write(descriptor, layout.tail, layout.tailOffset);
+    },
+    (temporary) => {
+      checkPacked(fileSystem, temporary, path);
+    },
+  );
+}
+
+/** What cannot be opened as an image is not left behind as one. */
+function checkPacked(fileSystem: FileSystem, temporary: string, path: string): void {
+  const file = InputFile.open(fileSystem, temporary);
+  try {
+    readImage(file, {});
+  } catch (error) {
+    throw error instanceof KdumpError ? new KdumpError(error.kind, error.problem, { ...error.details, file: path }) : error;
+  } finally {
+    file.close();
+  }
 }
 
 /** The segments of an open image, as sources for packing or extracting: the elfcorehdr and FDT whole, the others as they were loaded. */

@@ -1,6 +1,7 @@
 import { KdumpError, hex } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
 import type { InputFile } from '../file/input-file.js';
+import { firstEndingAfter } from '../memory/range-set.js';
 import { formatRange, rangeOfSize, type Range } from '../memory/range.js';
 
 /** A piece of physical memory that a file holds: `fileSize` bytes from `fileOffset`, the rest of `size` is zero. */
@@ -16,6 +17,7 @@ const CHUNK = 1 << 20;
 /** Physical memory as a file holds it. Addresses are bigint; nothing is read but what is asked for. */
 export class PhysicalMemory {
   readonly extents: readonly Extent[];
+  private readonly ranges: readonly Range[];
 
   /** @throws KdumpError `input` when extents overlap or lie outside the file */
   constructor(
@@ -23,6 +25,7 @@ export class PhysicalMemory {
     extents: readonly Extent[],
   ) {
     this.extents = [...extents].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+    this.ranges = this.extents.map(({ address, size }) => rangeOfSize(address, size));
     let previousEnd = 0n;
     for (const { address, size, fileOffset, fileSize } of this.extents) {
       const { start, end } = rangeOfSize(address, size);
@@ -119,7 +122,7 @@ export class PhysicalMemory {
   private pieces(range: Range): Piece[] | undefined {
     const pieces: Piece[] = [];
     let address = range.start;
-    for (let i = this.firstEndingAfter(address); address < range.end; i += 1) {
+    for (let i = firstEndingAfter(this.ranges, address); address < range.end; i += 1) {
       const extent = this.extents[i];
       if (extent === undefined || extent.address > address) return undefined;
       const skip = address - extent.address;
@@ -134,18 +137,6 @@ export class PhysicalMemory {
       address += length;
     }
     return pieces;
-  }
-
-  private firstEndingAfter(address: bigint): number {
-    let low = 0;
-    let high = this.extents.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const { address: start, size } = this.extents[middle] as Extent;
-      if (start + size > address) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 }
 

@@ -1,3 +1,4 @@
+import { firstEndingAfter } from './range-set.js';
 import { byStart, contains, overlaps, type Range } from './range.js';
 
 /**
@@ -24,14 +25,14 @@ export class RangeList {
 
   /** Any range that shares an address with `range`. */
   overlapping(range: Range): Range | undefined {
-    const found = this.ranges[this.firstEndingAfter(range.start)];
+    const found = this.ranges[firstEndingAfter(this.ranges, range.start)];
     return found !== undefined && overlaps(found, range) ? found : undefined;
   }
 
   /** Whether every address of `range` is in the list, in one range or in several that touch. */
   covers(range: Range): boolean {
     let { start } = range;
-    for (let i = this.firstEndingAfter(start); start < range.end; i += 1) {
+    for (let i = firstEndingAfter(this.ranges, start); start < range.end; i += 1) {
       const found = this.ranges[i];
       if (found === undefined || found.start > start) return false;
       start = found.end;
@@ -41,7 +42,7 @@ export class RangeList {
 
   /** Adds `range`, which overlaps none in the list. */
   add(range: Range): void {
-    const at = this.firstEndingAfter(range.start);
+    const at = firstEndingAfter(this.ranges, range.start);
     const before = this.ranges[at - 1];
     const after = this.ranges[at];
     const joinsBefore = this.mergesAdjacent && before?.end === range.start;
@@ -52,7 +53,7 @@ export class RangeList {
 
   /** Takes out every address of `range`; a range that this splits becomes two. */
   remove(range: Range): void {
-    const first = this.firstEndingAfter(range.start);
+    const first = firstEndingAfter(this.ranges, range.start);
     let count = 0;
     const rest: Range[] = [];
     for (let found = this.ranges[first]; found !== undefined && found.start < range.end; found = this.ranges[first + count]) {
@@ -65,18 +66,7 @@ export class RangeList {
 
   /** The range that holds all of `range`, if a single one does. */
   holding(range: Range): Range | undefined {
-    const found = this.ranges[this.firstEndingAfter(range.start)];
+    const found = this.ranges[firstEndingAfter(this.ranges, range.start)];
     return found !== undefined && contains(found, range) ? found : undefined;
-  }
-
-  private firstEndingAfter(address: bigint): number {
-    let low = 0;
-    let high = this.ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.ranges[middle] as Range).end > address) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 }

@@ -33,7 +33,7 @@ export function subtract(ranges: readonly Range[], holes: readonly Range[]): Ran
 }
 
 /** Index of the first of `ranges`, which are ascending and disjoint, that ends after `address`. */
-function firstEndingAfter(ranges: RangeSet, address: bigint): number {
+export function firstEndingAfter(ranges: RangeSet, address: bigint): number {
   let low = 0;
   let high = ranges.length;
   while (low < high) {

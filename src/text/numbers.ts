@@ -113,8 +113,8 @@ export function parseMapping(text: string): Mapping {
   if (fileOffsetText === undefined || addressText === undefined || sizeText === undefined || more.length > 0) {
     throw wrong('not a mapping', text, '<file-offset>:<addr>:<size>');
   }
-  const fileOffset = parseNumber(fileOffsetText);
-  const address = parseNumber(addressText);
+  const fileOffset = parseSize(fileOffsetText);
+  const address = parseSize(addressText);
   const size = parseSize(sizeText);
   if (size === 0n) throw wrong('mapping is empty', text, 'a size of at least one byte');
   if (address + size > ADDRESS_SPACE_END) throw wrong('mapping passes the end of the address space', text, 'an end of at most 2^64');
