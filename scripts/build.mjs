@@ -1,13 +1,15 @@
 // Bundles the command-line program into one file: one module to load is the fastest start Node has.
-import { chmodSync, readFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync } from 'node:fs';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const outfile = new URL('../dist/kdump-hotplug.cjs', import.meta.url).pathname;
 
+const unfinished = `${outfile}.${process.pid}`;
+
 await build({
   entryPoints: [new URL('../bin/kdump-hotplug.ts', import.meta.url).pathname],
-  outfile,
+  outfile: unfinished,
   bundle: true,
   platform: 'node',
   target: 'node20',
@@ -18,4 +20,6 @@ await build({
   banner: { js: '#!/usr/bin/env node' },
   define: { PROGRAM_VERSION: JSON.stringify(version) },
 });
-chmodSync(outfile, 0o755);
+chmodSync(unfinished, 0o755);
+// In one step, for whoever runs the program meanwhile.
+renameSync(unfinished, outfile);

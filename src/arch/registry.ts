@@ -1,4 +1,4 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, printable } from '../errors.js';
 import type { ByteOrder } from '../bytes/byte-order.js';
 import { unknownMachine } from '../elf/elf-header.js';
 import type { Architecture, ArchitectureName } from './architecture.js';
@@ -27,7 +27,10 @@ export function architectureOf(machine: number, byteOrder: ByteOrder): Architect
 export function architectureNamed(name: string): Architecture {
   const found = architectures.find((each) => each.name === (name as ArchitectureName));
   if (found === undefined) {
-    throw new KdumpError('usage', 'unknown architecture', { found: name, expected: architectures.map((each) => each.name).join(', ') });
+    throw new KdumpError('usage', 'unknown architecture', {
+      found: printable(name),
+      expected: architectures.map((each) => each.name).join(', '),
+    });
   }
   return found;
 }

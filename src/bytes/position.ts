@@ -15,6 +15,11 @@ export function safePosition(value: bigint | number): number {
   return position;
 }
 
+/** @throws RangeError when `position` is not a number that a file position can be; a bigint is not one */
+export function assertPosition(position: number): void {
+  if (!Number.isSafeInteger(position) || position < 0) throw new RangeError(`file position ${position}`);
+}
+
 /** `value` rounded up to a multiple of `alignment`, a power of two. */
 export function alignUp(value: bigint, alignment: bigint): bigint {
   return (value + alignment - 1n) & ~(alignment - 1n);

@@ -67,7 +67,14 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
       writeOut: world.writeOut,
       writeErr: world.writeError,
       outputError: (text, write) => {
-        write(`kdump-hotplug: ${text.replace(/^error: /, '')}`);
+        write(
+          `kdump-hotplug: ${printable(
+            text
+              .trim()
+              .replace(/^error: /, '')
+              .replace(/\n/g, ' '),
+          )}\n`,
+        );
       },
     })
     .exitOverride();

@@ -37,7 +37,7 @@ export function parseElfHeader(bytes: Uint8Array): ElfHeader {
   if (!hasElfMagic(bytes)) {
     throw new KdumpError('input', 'not an ELF header', { offset: 0, found: hexBytes(bytes.subarray(0, 4)), expected: hexBytes(ELF_MAGIC) });
   }
-  const ident = bytes.slice(0, EI_NIDENT);
+  const ident = Uint8Array.from(bytes.subarray(0, EI_NIDENT));
   expectByte(ident, EI_CLASS, 'EI_CLASS', [ELFCLASS64]);
   expectByte(ident, EI_DATA, 'EI_DATA', [ELFDATA2LSB, ELFDATA2MSB]);
   expectByte(ident, EI_VERSION, 'EI_VERSION', [EV_CURRENT]);

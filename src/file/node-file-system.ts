@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
-import { safePosition } from '../bytes/position.js';
+import { assertPosition, safePosition } from '../bytes/position.js';
 import type { FileStatus, FileSystem, OpenMode } from './file-system.js';
 
 const FLAGS: Record<OpenMode, number> = {
@@ -33,6 +33,7 @@ export const nodeFileSystem: FileSystem = {
   },
   read(descriptor, into, position) {
     return attempt('read', descriptor, () => {
+      assertPosition(position);
       let done = 0;
       while (done < into.length) {
         const count = fs.readSync(descriptor, into, done, into.length - done, safePosition(position + done));
@@ -45,6 +46,7 @@ export const nodeFileSystem: FileSystem = {
   write(descriptor, bytes, position) {
     attempt('write', descriptor, () => {
       // A short write hides its errno; writing the rest brings it out.
+      assertPosition(position);
       for (let done = 0; done < bytes.length;) {
         done += fs.writeSync(descriptor, bytes, done, bytes.length - done, safePosition(position + done));
       }

@@ -50,7 +50,7 @@ export function crashMemoryOf(
     vmcoreinfo,
     kernelText,
     ranges: memory.map((programHeader) => classify(programHeader, image.crashKernel)),
-    others: rest.filter((each) => !loads.includes(each)),
+    others: rest.filter((each) => each.type !== PT_LOAD || each.memsz === 0n),
     linearOffset: commonOffset(memory),
   };
 }

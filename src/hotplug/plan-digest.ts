@@ -30,6 +30,15 @@ export function planDigest(
   const runs = segments.flatMap((segment) => changedRuns(segment));
   const { purgatory } = image;
   if (purgatory?.regions == null) {
+    if (runs.length > 0 && purgatory?.hasForeignTable === true && !force) {
+      throw new KdumpError('refused', "the purgatory's digest covers memory that is no segment of this image", {
+        segment: 'purgatory',
+        found: 'a region table that names other segments',
+        expected: 'the segments of the image',
+        remedy: 'the segment table is not the one of this load: give the right one, or reload the image',
+        forcible: true,
+      });
+    }
     if (runs.length > 0 && !image.isComplete && image.architecture.alwaysHasPurgatory === true && !force) {
       throw new KdumpError('refused', 'the purgatory was not found, so its digest might cover what changes', {
         segment: 'purgatory',

@@ -113,7 +113,7 @@ function drconfRanges(value: Uint8Array, cells: AddressCells): Range[] {
     const count = u32At(value, at + cells.size - 1);
     const next = at + cells.size + count * (cells.address + cells.size);
     if (next > total) break;
-    ranges.push(...rangePairs(value, cells, at + cells.size, count));
+    for (const range of rangePairs(value, cells, at + cells.size, count)) ranges.push(range);
     at = next;
   }
   return ranges;

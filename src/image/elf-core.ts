@@ -7,7 +7,7 @@ import type { InputFile } from '../file/input-file.js';
 import { PhysicalMemory, type Extent } from './physical-memory.js';
 
 /** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
-const MAX_LOADS = 1 << 20;
+const MAX_LOADS = 1 << 17;
 /** p_paddr of /proc/kcore's mappings that are not of physical memory. */
 const NO_ADDRESS = (1n << 64n) - 1n;
 

@@ -4,9 +4,13 @@ import { imageOfElfcorehdr } from './find-by-elfcorehdr.js';
 import { imageOfFdt } from './find-by-fdt.js';
 import type { FoundImage } from './found-image.js';
 import type { PhysicalMemory } from './physical-memory.js';
+import { statedElfcorehdrSize, statedFdtSize } from './read-segments.js';
 import { scanPages } from './scan.js';
 
 const LISTED = 5;
+/** Bytes of candidates looked at in all; memory made of headers would take for ever otherwise. */
+const MAX_FDTS = 128 << 20;
+const MAX_ELFCOREHDRS = 16 << 20;
 
 /**
  * The one kdump image in `memory`, from its content alone. Memory holds many device trees and ELF headers, so a candidate counts only when what
@@ -18,7 +22,11 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
   const candidates = scanPages(memory, crashKernel);
   const found: { what: string; image: FoundImage }[] = [];
   const rejected: string[] = [];
-  const consider = (what: string, look: () => FoundImage): void => {
+  const budget = { fdt: MAX_FDTS, elfcorehdr: MAX_ELFCOREHDRS };
+  const consider = (kind: keyof typeof budget, at: bigint, size: number, look: () => FoundImage): void => {
+    const what = `${kind === 'fdt' ? 'device tree' : kind} at ${hex(at)}`;
+    budget[kind] -= size;
+    if (budget[kind] < 0) throw tooManyCandidates(memory.path);
     try {
       found.push({ what, image: look() });
     } catch (error) {
@@ -26,10 +34,10 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
       rejected.push(`${what}: ${error.problem}${error.details.found === undefined ? '' : ` (${error.details.found})`}`);
     }
   };
-  for (const at of candidates.fdts) consider(`device tree at ${hex(at)}`, () => imageOfFdt(memory, at));
+  for (const at of candidates.fdts) consider('fdt', at, statedFdtSize(memory, at), () => imageOfFdt(memory, at));
   const named = new Set(found.map(({ image }) => image.segments.find(({ name }) => name === 'elfcorehdr')?.address));
   for (const at of candidates.elfcorehdrs) {
-    if (!named.has(at)) consider(`elfcorehdr at ${hex(at)}`, () => imageOfElfcorehdr(memory, at, crashKernel));
+    if (!named.has(at)) consider('elfcorehdr', at, statedElfcorehdrSize(memory, at), () => imageOfElfcorehdr(memory, at, crashKernel));
   }
   const [only, ...others] = found;
   if (only === undefined) {
@@ -51,6 +59,13 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
     });
   }
   return only.image;
+}
+
+function tooManyCandidates(file: string): KdumpError {
+  return new KdumpError('input', 'too much of this memory looks like headers of a kdump image', {
+    file,
+    remedy: 'say where the image is with --crash-kernel or --kexec-log',
+  });
 }
 
 function listed(items: readonly string[]): string {

@@ -21,7 +21,8 @@ export interface KdumpImage {
   readonly pageSize: bigint | null;
   readonly elfcorehdr: { readonly segment: Segment; readonly contents: Elfcorehdr };
   readonly fdt: { readonly segment: Segment; readonly tree: Fdt } | null;
-  readonly purgatory: { readonly segment: Segment; readonly regions: RegionTable | null } | null;
+  /** `hasForeignTable`: it has a region table, but one that names memory which is no segment here. */
+  readonly purgatory: { readonly segment: Segment; readonly regions: RegionTable | null; readonly hasForeignTable: boolean } | null;
   /** Whether `segments` is the whole table; false when they were found by their content, which may have missed one. */
   readonly isComplete: boolean;
   /** How each thing that is not stated anywhere was derived. */

@@ -21,7 +21,7 @@ export interface KexecLog {
 /** KEXEC_SEGMENT_MAX, include/uapi/linux/kexec.h. */
 export const MAX_KEXEC_SEGMENTS = 16;
 /** Longest text, in characters. */
-export const MAX_KEXEC_LOG = 64 * 1024 * 1024;
+export const MAX_KEXEC_LOG = 4 * 1024 * 1024;
 // The smallest page of any architecture; the kernel refuses segments that do not begin on a page (kernel/kexec_core.c, sanity_check_segment_list).
 const SMALLEST_PAGE = 4096n;
 // A longer line is none of those that count, and would cost time to look at.

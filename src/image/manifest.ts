@@ -94,9 +94,14 @@ function parseContents(fields: ReadonlyMap<string, JsonValue>, place: string, me
     const stored = size === undefined ? (byte === 0n ? 0n : memorySize) : readInteger(size, inside(place, 'size'), parseSize);
     return { kind: 'fill', byte: Number(byte), size: stored };
   }
-  if (typeof hex !== 'string' || !/^(?:[0-9a-fA-F]{2}\s*)*$/.test(hex))
-    throw wrongValue(hex, inside(place, 'hex'), 'bytes as pairs of hexadecimal digits');
+  if (typeof hex !== 'string' || !isHexBytes(hex)) throw wrongValue(hex, inside(place, 'hex'), 'bytes as pairs of hexadecimal digits');
   return { kind: 'hex', bytes: Uint8Array.from(Buffer.from(hex.replace(/\s/g, ''), 'hex')) };
+}
+
+/** Pairs of digits with white space between them or not; a pattern of pairs would recurse once a pair. */
+function isHexBytes(text: string): boolean {
+  const digits = text.replace(/\s+/g, '');
+  return digits.length % 2 === 0 && !/[^0-9a-fA-F]/.test(digits);
 }
 
 function parseDigest(value: JsonValue, place: string): ManifestDigest {

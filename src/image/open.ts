@@ -1,5 +1,6 @@
 import { KdumpError, within } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
+import type { ByteOrder } from '../bytes/byte-order.js';
 import { architectureOf } from '../arch/registry.js';
 import type { Architecture } from '../arch/architecture.js';
 import type { FileSystem } from '../file/file-system.js';
@@ -17,7 +18,7 @@ import { readPacked } from './packed.js';
 import { PhysicalMemory } from './physical-memory.js';
 import { recogniseFormat, type ImageFormat } from './recognise.js';
 import { readElfcorehdr, readFdt } from './read-segments.js';
-import { findRegionTable } from './region-table.js';
+import { findRegionTable, findRegionTableByShape } from './region-table.js';
 import { checkedSegments, segmentRange, type Segment } from './segment.js';
 
 export interface OpenImageOptions {
@@ -131,26 +132,27 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     pageSize: pageSize(architecture, segments),
     elfcorehdr: { segment: elfcorehdrSegment, contents },
     fdt: fdtSegment === undefined || tree === undefined ? null : { segment: fdtSegment, tree },
-    purgatory:
-      purgatorySegment === undefined
-        ? null
-        : {
-            segment: purgatorySegment,
-            regions:
-              purgatorySegment.memorySize > MAX_PURGATORY
-                ? null
-                : (findRegionTable(
-                    memory.read(purgatorySegment.address, Number(purgatorySegment.memorySize)),
-                    purgatorySegment.address,
-                    segments.map(segmentRange),
-                    byteOrder,
-                  ) ?? null),
-          },
+    purgatory: purgatorySegment === undefined ? null : purgatoryOf(memory, purgatorySegment, segments, crashKernel, byteOrder),
     isComplete: found.isComplete,
     notes: memory.file.isOverlaid
       ? [...found.notes, 'a patch of this image was interrupted; this is its state before, and recover makes it so']
       : found.notes,
   };
+}
+
+function purgatoryOf(
+  memory: PhysicalMemory,
+  segment: Segment,
+  segments: readonly Segment[],
+  crashKernel: Range | null,
+  order: ByteOrder,
+): KdumpImage['purgatory'] {
+  if (segment.memorySize > MAX_PURGATORY) return { segment, regions: null, hasForeignTable: false };
+  const bytes = memory.read(segment.address, Number(segment.memorySize));
+  const regions = findRegionTable(bytes, segment.address, segments.map(segmentRange), order) ?? null;
+  const hasForeignTable =
+    regions === null && crashKernel !== null && findRegionTableByShape(bytes, segment.address, crashKernel, [], order) !== undefined;
+  return { segment, regions, hasForeignTable };
 }
 
 function pageSize(architecture: Architecture, segments: readonly Segment[]): bigint | null {

@@ -1,4 +1,4 @@
-import { KdumpError, hex, within } from '../errors.js';
+import { KdumpError, hex, printable, within } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
 import { architectureOf } from '../arch/registry.js';
 import type { Architecture } from '../arch/architecture.js';
@@ -95,11 +95,11 @@ function sectionNames(file: InputFile, sections: readonly SectionHeader[], index
 }
 
 function segmentName(section: string): SegmentName {
-  if (!section.startsWith(SECTION_PREFIX)) throw notPacked(`a section named "${section}"`);
+  if (!section.startsWith(SECTION_PREFIX)) throw notPacked(`a section named "${printable(section)}"`);
   const name = section.slice(SECTION_PREFIX.length);
   if (/^segment\d+$/.test(name)) return 'other';
   const known = SEGMENT_NAMES.find((each) => each === name);
-  if (known === undefined || known === 'other') throw notPacked(`a section named "${section}"`);
+  if (known === undefined || known === 'other') throw notPacked(`a section named "${printable(section)}"`);
   return known;
 }
 

@@ -2,7 +2,7 @@ import { KdumpError, hex } from '../errors.js';
 import { safePosition } from '../bytes/position.js';
 import type { InputFile } from '../file/input-file.js';
 import { firstEndingAfter } from '../memory/range-set.js';
-import { formatRange, rangeOfSize, type Range } from '../memory/range.js';
+import { formatRange, rangeOfSize, sizeOf, type Range } from '../memory/range.js';
 
 /** A piece of physical memory that a file holds: `fileSize` bytes from `fileOffset`, the rest of `size` is zero. */
 export interface Extent {
@@ -74,10 +74,10 @@ export class PhysicalMemory {
 
   /** The bytes of `range` in order, in chunks of at most 1 MiB that are valid until the next one is asked for. */
   *chunks(range: Range): Generator<{ address: bigint; bytes: Uint8Array }> {
-    const buffer = new Uint8Array(CHUNK);
+    const buffer = new Uint8Array(Number(sizeOf(range) < CHUNK ? sizeOf(range) : CHUNK));
     for (let address = range.start; address < range.end; address += BigInt(CHUNK)) {
       const left = range.end - address;
-      const bytes = left < CHUNK ? buffer.subarray(0, Number(left)) : buffer;
+      const bytes = left < buffer.length ? buffer.subarray(0, Number(left)) : buffer;
       this.readInto(bytes, address);
       yield { address, bytes };
     }

@@ -1,9 +1,13 @@
 import { KdumpError } from '../errors.js';
+import { dataView } from '../bytes/byte-order.js';
 import { elfcorehdrSize, parseElfcorehdr, parseElfcorehdrHeader, type Elfcorehdr } from '../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE } from '../elf/elf-header.js';
 import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import { FDT_HEADER_SIZE, probeFdtHeader } from '../fdt/header.js';
+import { rangeOfSize } from '../memory/range.js';
 import type { PhysicalMemory } from './physical-memory.js';
+
+const PHNUM_OFFSET = 56;
 
 /** Larger than any device tree; keeps a hostile totalsize from being allocated. */
 const MAX_FDT = 64n << 20n;
@@ -30,4 +34,18 @@ export function readFdt(memory: PhysicalMemory, address: bigint, room = MAX_FDT)
     });
   }
   return parseFdt(memory.read(address, header.totalSize));
+}
+
+/** Bytes that {@link readFdt} would read at `address`, going by what its header says. */
+export function statedFdtSize(memory: PhysicalMemory, address: bigint): number {
+  return memory.holds(rangeOfSize(address, BigInt(FDT_HEADER_SIZE)))
+    ? (probeFdtHeader(memory.read(address, FDT_HEADER_SIZE))?.totalSize ?? 0)
+    : 0;
+}
+
+/** Bytes that {@link readElfcorehdr} would read at `address`, whatever its byte order. */
+export function statedElfcorehdrSize(memory: PhysicalMemory, address: bigint): number {
+  if (!memory.holds(rangeOfSize(address, BigInt(ELF_HEADER_SIZE)))) return 0;
+  const count = dataView(memory.read(address, ELF_HEADER_SIZE));
+  return elfcorehdrSize(Math.max(count.getUint16(PHNUM_OFFSET, true), count.getUint16(PHNUM_OFFSET)));
 }

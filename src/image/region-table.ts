@@ -68,7 +68,7 @@ function search(
     const high = view.getUint32(little ? at + 4 : at, little);
     if ((low & 0xfff) !== 0 || (low === 0 && high === 0)) continue;
     const regions = readEntries(view, at, little, acceptsEntry);
-    if (regions === undefined) continue;
+    if (regions === undefined || followsEntry(view, at, little)) continue;
     const table = { address: address + BigInt(at), regions };
     if (acceptsTable(table)) return table;
   }
@@ -88,6 +88,13 @@ function readEntries(view: DataView, at: number, little: boolean, accepts: (regi
     regions.push(region);
   }
   return regions;
+}
+
+/** Whether the 16 bytes before look like an entry too: then this is not the first one, and what the whole table covers is not known. */
+function followsEntry(view: DataView, at: number, little: boolean): boolean {
+  if (at < ENTRY_SIZE) return false;
+  const [start, length] = [view.getBigUint64(at - ENTRY_SIZE, little), view.getBigUint64(at - 8, little)];
+  return start !== 0n && length !== 0n && (start & PAGE_MASK) === 0n && (length & PAGE_MASK) === 0n;
 }
 
 function isZero(view: DataView, from: number, to: number): boolean {

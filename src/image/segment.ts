@@ -1,4 +1,4 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, hex } from '../errors.js';
 import { formatRange, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 
 export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'cmdline', 'other'] as const;
@@ -16,6 +16,11 @@ export interface Segment {
   /** `bufsz`: bytes given at load, the rest of memorySize is zero; null where the source does not tell. */
   readonly bufferSize: bigint | null;
 }
+
+/** Bounds what a damaged table can make the program read, write or hash. */
+const MAX_SEGMENT = 1n << 40n;
+/** The elfcorehdr and the FDT are held in memory; e_phnum ends at 3.5 MiB, and 8,192 CPU nodes are 9 MiB. */
+const MAX_DESCRIPTION = 64n << 20n;
 
 /** KEXEC_SEGMENT_MAX, include/linux/kexec.h. */
 export const MAX_SEGMENTS = 16;
@@ -35,6 +40,14 @@ export function checkedSegments<T extends Pick<Segment, 'address' | 'memorySize'
   const sorted = [...segments].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   sorted.forEach((segment, index) => {
     const range = segmentRange(segment);
+    const most = segment.name === 'elfcorehdr' || segment.name === 'fdt' ? MAX_DESCRIPTION : MAX_SEGMENT;
+    if (segment.memorySize > most) {
+      throw new KdumpError('input', 'the segment is larger than any can be', {
+        segment: segment.name ?? 'segment table',
+        found: hex(segment.memorySize),
+        expected: `at most ${hex(most)}`,
+      });
+    }
     const next = sorted[index + 1];
     if (next !== undefined && overlaps(range, segmentRange(next))) {
       throw new KdumpError('input', 'two segments overlap', {

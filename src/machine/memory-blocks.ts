@@ -1,5 +1,4 @@
 import { KdumpError } from '../errors.js';
-import { alignDown } from '../bytes/position.js';
 import { ADDRESS_SPACE_END, rangeOfSize, type Range } from '../memory/range.js';
 import { merged } from '../memory/range-set.js';
 import type { DirectoryReader } from './device-tree.js';
@@ -24,8 +23,7 @@ export function readOfflineMemory(reader: DirectoryReader, path: string): Range[
   const size = text('block_size_bytes');
   if (!/^[0-9a-f]{1,16}$/i.test(size)) throw notMemoryBlocks(path, 'block_size_bytes', excerpt(size), 'a hexadecimal number');
   const blockSize = BigInt(`0x${size}`);
-  if (blockSize === 0n || blockSize !== alignDown(blockSize, blockSize & -blockSize))
-    throw notMemoryBlocks(path, 'block_size_bytes', size, 'a power of two');
+  if (blockSize === 0n || (blockSize & (blockSize - 1n)) !== 0n) throw notMemoryBlocks(path, 'block_size_bytes', size, 'a power of two');
   const blocks = reader.list(path).flatMap(({ name }) => {
     const number = BLOCK.exec(name)?.[1];
     return number === undefined ? [] : [{ name, start: BigInt(number) * blockSize }];

@@ -4,7 +4,10 @@ import { excerpt } from './excerpt.js';
 /** Deepest nesting of objects and arrays. A change file needs seven levels. */
 export const MAX_JSON_DEPTH = 32;
 /** Most objects and arrays in one text; more of them would take memory out of proportion to the text. */
-export const MAX_JSON_CONTAINERS = 1_000_000;
+export const MAX_JSON_CONTAINERS = 400_000;
+
+/** Most values in one text, objects and arrays among them. */
+export const MAX_JSON_VALUES = 1_000_000;
 
 export type JsonValue = null | boolean | number | string | OddNumber | readonly JsonValue[] | JsonObject;
 /** A Map, since a key named `__proto__` must be a key like any other. */
@@ -27,7 +30,7 @@ export interface JsonDocument {
  * JSON.parse is not used because it keeps the last of two equal keys, rounds large integers, and nests without limit, all in silence.
  *
  * @throws KdumpError `usage`, with `line N, column N` as its segment, for text that is not JSON, an object with the same key twice,
- *   nesting deeper than 32, or more than 1,000,000 objects and arrays
+ *   nesting deeper than 32, or more than 400,000 objects and arrays or 1,000,000 values
  */
 export function parseJsonDocuments(text: string): JsonDocument[] {
   return new Parser(text).documents();
@@ -39,6 +42,7 @@ class Parser {
   private oneLine = false;
   private depth = 0;
   private containers = 0;
+  private values = 0;
 
   constructor(private readonly text: string) {}
 
@@ -67,6 +71,10 @@ class Parser {
   }
 
   private value(): JsonValue {
+    this.values += 1;
+    if (this.values > MAX_JSON_VALUES) {
+      throw this.failure('too many values', this.position, `more than ${MAX_JSON_VALUES}`, `at most ${MAX_JSON_VALUES}`);
+    }
     switch (this.text.charCodeAt(this.position)) {
       case OPEN_BRACE:
         return this.object();

@@ -1,0 +1,55 @@
+/** Where parseFdt refuses a blob that libfdt's fdt_check_full() takes: what it says, and why. Nothing else may make a difference. */
+export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly reason: string }[] = [
+  {
+    problem: /^(?:memory reserve map|structure block|strings block) and (?:memory reserve map|structure block|strings block) overlap$/,
+    reason: 'blocks that share bytes: an edit of one would damage the other',
+  },
+  {
+    problem: /^device tree version is not supported$/,
+    reason: 'version 16 does not state the size of the structure block; whatever writes kdump images writes 17',
+  },
+  {
+    problem: /^device tree needs a newer reader$/,
+    reason: 'last_comp_version above version contradicts itself',
+  },
+  {
+    problem: /^device tree size is out of range$/,
+    reason: 'smaller than any tree: header, end of the reserve map, a root and FDT_END',
+  },
+  {
+    problem: /^block is not aligned$/,
+    reason: 'the specification asks for 4 and 8 bytes (5.6); readers that load whole words fail on anything else',
+  },
+  {
+    problem: /^(?:memory reserve map|structure block|strings block) lies outside the device tree$/,
+    reason: 'in the header or behind totalsize, also for a block of no bytes',
+  },
+  {
+    problem: /^data after FDT_END in the structure block$/,
+    reason: 'size_dt_struct and FDT_END contradict each other; an edit would have to choose',
+  },
+  {
+    problem: /^FDT_NOP behind the root node$/,
+    reason: 'versions of libfdt differ on it',
+  },
+  {
+    problem: /^(?:device tree has no root node|second root node|root node has a name)$/,
+    reason: 'versions of libfdt differ; the kernel reads one root without a name',
+  },
+  {
+    problem: /^property after a child node$/,
+    reason: 'the specification puts properties first (5.4.2), and the kernel attributes such a property to the wrong node',
+  },
+  {
+    problem: /^property value passes the end of the structure block$/,
+    reason: 'libfdt does not count the padding of a value behind which nothing is read',
+  },
+  {
+    problem: /^nodes are nested too deep$/,
+    reason: 'the kernel stops at 64 levels (FDT_MAX_DEPTH)',
+  },
+  {
+    problem: /^(?:node|property) name is too long$/,
+    reason: 'more than 255 bytes: many properties that share one name of a megabyte take time and memory out of proportion',
+  },
+];

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto';
+import { parseElfcorehdr, encodeElfcorehdr } from '../../src/elf/elfcorehdr.js';
+import { architectureNamed } from '../../src/arch/registry.js';
+import { formatDts } from '../../src/fdt/dts.js';
+import { editFdt, newNodeFrom, type FdtEdit } from '../../src/fdt/edit.js';
+import { parseFdt } from '../../src/fdt/fdt.js';
+import { crashMemoryOf } from '../../src/hotplug/crash-memory.js';
+import { planHotplug } from '../../src/hotplug/plan.js';
+import { soundFindings } from '../../src/hotplug/sound.js';
+import { verifyDigest } from '../../src/hotplug/verify-digest.js';
+import { parseKexecLog } from '../../src/image/kexec-log.js';
+import { parseManifest } from '../../src/image/manifest.js';
+import { closeImage, openImage, type OpenImageOptions } from '../../src/image/open.js';
+import { parseJournal } from '../../src/journal/journal.js';
+import { changeToJson, formatChange, parseChanges, type Change } from '../../src/machine/changes.js';
+import { crashKernelRanges, nestedIn, parseIomem, systemRam } from '../../src/machine/iomem.js';
+import { KdumpError } from '../../src/errors.js';
+import type { FuzzTarget } from './fuzz.js';
+import { MemoryFileSystem } from './memory-file-system.js';
+import { Mutator, type Seed } from './mutator.js';
+import { Random } from './random.js';
+import * as seeds from './seeds.js';
+
+/** A parser, and inputs for it that depend on `seed` alone. */
+export type MakeTarget = (seed: number) => FuzzTarget & { readonly writes?: () => number };
+
+function target(name: string, made: readonly Seed[], take: (input: Uint8Array) => boolean, words: readonly string[] = []): MakeTarget {
+  return (seed) => {
+    const mutator = new Mutator(new Random(seed), made, words);
+    return { name, commands: 1, next: () => mutator.next(), take };
+  };
+}
+
+/** What is thrown for a damaged or refused input is expected; anything else is not. */
+function tolerated(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof KdumpError)) throw error;
+  }
+}
+
+const elfcorehdr = target('elfcorehdr', seeds.elfSeeds(), (input) => {
+  const contents = parseElfcorehdr(input);
+  for (const architecture of ['ppc64le', 'x86_64', 's390x']) {
+    crashMemoryOf({
+      architecture: architectureNamed(architecture),
+      crashKernel: { start: 0x20000n, end: 0x28000n },
+      elfcorehdr: { contents },
+    });
+  }
+  const again = encodeElfcorehdr(contents);
+  if (Buffer.compare(again, input.subarray(0, again.length)) !== 0) throw new Error('written again it is not the same');
+  return true;
+});
+
+const fdt = target('FDT', seeds.fdtSeeds(), (input) => {
+  const tree = parseFdt(input);
+  formatDts(tree);
+  const [child, ...others] = tree.root.children();
+  const edits: FdtEdit[] = [
+    { kind: 'setProperty', node: tree.root, name: 'reg', value: Uint8Array.of(0, 0, 0, 1) },
+    { kind: 'addReservation', address: 0x1000n, size: 0x1000n },
+  ];
+  if (child !== undefined)
+    edits.push({ kind: 'addNode', parent: tree.root, after: child, node: { ...newNodeFrom(child), name: 'added@0' } });
+  const last = others.at(-1);
+  if (last !== undefined) edits.push({ kind: 'removeNode', node: last });
+  tolerated(() => {
+    const { bytes } = editFdt(tree, edits, { capacity: input.length + 65536 });
+    parseFdt(bytes);
+  });
+  return true;
+});
+
+const CHANGES: readonly (readonly Change[])[] = [
+  [{ action: 'add', memory: { start: 0x80000n, end: 0x90000n } }],
+  [{ action: 'remove', memory: { start: 0x28000n, end: 0x29000n } }],
+  [{ action: 'add', cpu: { id: 4 } }],
+];
+
+/** Opens `input` as an image and plans changes of what is accepted. A write would be counted, and refused. */
+function imageTarget(name: string, made: readonly Seed[], options: OpenImageOptions): MakeTarget {
+  return (seed) => {
+    const fileSystem = new MemoryFileSystem();
+    const mutator = new Mutator(new Random(seed), made);
+    return {
+      name,
+      // Opening and checking, the digest, and three plans.
+      commands: 5,
+      writes: () => fileSystem.writes,
+      next: () => mutator.next(),
+      take: (input) => {
+        fileSystem.contents = input;
+        const image = openImage(fileSystem, 'image', options);
+        tolerated(() => {
+          soundFindings(image);
+        });
+        tolerated(() => {
+          verifyDigest(image);
+        });
+        for (const changes of CHANGES) {
+          tolerated(() => {
+            planHotplug(image, changes, { pruneCpus: true });
+          });
+        }
+        closeImage(image);
+        return true;
+      },
+    };
+  };
+}
+
+/** A journal with a digest of what it says, as somebody makes who knows the format. */
+function signed(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < 4160) return bytes;
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  view.writeBigUInt64LE(BigInt(bytes.length), 16);
+  view.fill(0, 128, 160);
+  view.set(createHash('sha256').update(view).digest(), 128);
+  return bytes;
+}
+
+const journal: MakeTarget = (seed) => {
+  const random = new Random(seed);
+  const mutator = new Mutator(random, seeds.journalSeeds());
+  return {
+    name: 'journal',
+    commands: 1,
+    next: () => (random.below(4) === 0 ? mutator.next() : signed(mutator.next())),
+    take: (input) => {
+      const { records, markers, image } = parseJournal(input);
+      let end = 0;
+      for (const { position, before, after } of records) {
+        if (position < end || before.length !== after.length || BigInt(position + before.length) > image.size)
+          throw new Error(`a record at ${position} that is out of place`);
+        end = position + before.length;
+      }
+      if (markers.some((marker) => BigInt(marker) >= image.size)) throw new Error('a marker behind the end');
+      return true;
+    },
+  };
+};
+
+const text = (input: Uint8Array, encoding: 'utf8' | 'latin1'): string =>
+  Buffer.from(input.buffer, input.byteOffset, input.length).toString(encoding);
+
+const changes = target(
+  'change file',
+  seeds.changeSeeds(),
+  (input) => {
+    for (const change of parseChanges(text(input, 'utf8'))) {
+      formatChange(change);
+      JSON.stringify(changeToJson(change));
+    }
+    return true;
+  },
+  seeds.CHANGE_WORDS,
+);
+
+const kexecLog = target(
+  'kexec log',
+  seeds.logSeeds(),
+  (input) => parseKexecLog(text(input, 'latin1')).segments.length > 0,
+  seeds.LOG_WORDS,
+);
+
+const iomem = target(
+  'iomem',
+  seeds.iomemSeeds(),
+  (input) => {
+    const entries = parseIomem(text(input, 'latin1'));
+    crashKernelRanges(entries);
+    nestedIn(entries, { start: 0n, end: 1n << 64n });
+    return systemRam(entries).length > 0;
+  },
+  seeds.IOMEM_WORDS,
+);
+
+const manifest = target(
+  'manifest',
+  seeds.manifestSeeds(),
+  (input) => parseManifest(text(input, 'utf8')).segments.length >= 0,
+  seeds.MANIFEST_WORDS,
+);
+
+/** Every parser of something that a stranger may have written. */
+export const targets: readonly MakeTarget[] = [
+  elfcorehdr,
+  fdt,
+  imageTarget('packed image', seeds.packedSeeds(), {}),
+  imageTarget('raw image', seeds.memorySeeds(), { format: 'raw', base: seeds.MEMORY_BASE }),
+  imageTarget('ELF memory dump', seeds.coreSeeds(), {}),
+  journal,
+  changes,
+  kexecLog,
+  iomem,
+  manifest,
+];
