@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import { assertPosition, safePosition } from '../bytes/position.js';
-import type { FileStatus, FileSystem, OpenMode } from './file-system.js';
+import type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file-system.js';
 
 const FLAGS: Record<OpenMode, number> = {
   // O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer.
@@ -184,9 +184,11 @@ export const nodeFileSystem: FileSystem = {
   },
   list(path) {
     return attempt('list', path, () =>
-      fs
-        .readdirSync(path, { withFileTypes: true })
-        .map((entry) => ({ name: entry.name, kind: entry.isFile() ? 'file' : entry.isDirectory() ? 'directory' : 'other' })),
+      // Not with file types: a process that ends meanwhile makes listing /proc with them fail.
+      fs.readdirSync(path).flatMap((name): DirectoryEntry[] => {
+        const stat = fs.lstatSync(`${path}/${name}`, { throwIfNoEntry: false });
+        return stat === undefined ? [] : [{ name, kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other' }];
+      }),
     );
   },
 };

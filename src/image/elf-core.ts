@@ -4,6 +4,7 @@ import { PN_XNUM, PT_LOAD } from '../elf/constants.js';
 import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../elf/elf-header.js';
 import { programHeaderFormat, sectionHeaderFormat } from '../elf/records.js';
 import type { InputFile } from '../file/input-file.js';
+import { isBackup } from './backup.js';
 import { PhysicalMemory, type Extent } from './physical-memory.js';
 
 /** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
@@ -35,7 +36,7 @@ export function elfCoreMemory(file: InputFile): PhysicalMemory {
       throw new KdumpError('input', 'the ELF core file holds no memory', {
         found: `${count} program headers, none a PT_LOAD with contents`,
       });
-    if (loads.every(({ offset, paddr, filesz }) => offset === paddr && offset + filesz > BigInt(file.size))) {
+    if (loads.every((each) => isBackup(each) || (each.offset === each.paddr && each.offset + each.filesz > BigInt(file.size)))) {
       throw new KdumpError('input', 'an elfcorehdr by itself, not a memory dump', {
         found: `PT_LOADs that point beyond the ${file.size} bytes of the file`,
         remedy: 'make an image of it and the other segments with pack',
@@ -53,7 +54,14 @@ export function elfCoreMemory(file: InputFile): PhysicalMemory {
 function programHeaderCount(file: InputFile, { fields, byteOrder }: ElfHeader): number {
   let count = fields.phnum;
   // ELF-64: with PN_XNUM the count is in sh_info of section 0.
-  if (count === PN_XNUM && fields.shoff !== 0n) {
+  if (count === PN_XNUM) {
+    if (fields.shoff === 0n) {
+      throw new KdumpError('input', 'e_phnum says that section 0 has the count', {
+        offset: 56,
+        found: 'no sections',
+        expected: 'section 0',
+      });
+    }
     count = sectionHeaderFormat.parseOne(file.read(safePosition(fields.shoff), sectionHeaderFormat.size), 0, byteOrder).info;
   }
   if (count === 0 || count > MAX_LOADS) {

@@ -80,7 +80,9 @@ function explained(
   const parameters = segments.find((each) => each.memorySize >= 0x1000n && setupHeader(memory, each) !== undefined);
   if (parameters !== undefined) {
     result.push([parameters, 'cmdline']);
-    add(BigInt(setupHeader(memory, parameters)?.getUint32(0x218, true) ?? 0), 'initrd');
+    const header = setupHeader(memory, parameters);
+    // ramdisk_image, and ext_ramdisk_image for its upper half.
+    if (header !== undefined) add((BigInt(header.getUint32(0x0c0, true)) << 32n) | BigInt(header.getUint32(0x218, true)), 'initrd');
   }
   return result;
 }

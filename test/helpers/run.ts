@@ -26,15 +26,7 @@ export function run(
     maxBuffer: 1 << 28,
     ...(cwd === undefined ? {} : { cwd }),
   });
-  return { status, stdout, stderr: withoutUnknownUsers(stderr) };
-}
-
-/**
- * Standard error without the note on processes that could not be asked whether they have the image open: there may be some of another user,
- * whoever runs the tests.
- */
-export function withoutUnknownUsers(stderr: string): string {
-  return stderr.replaceAll(/^could not ask \d+ processes [^\n]*\n/gm, '');
+  return { status, stdout, stderr };
 }
 
 /** Whether `program` can be started; tests that need it say so and are skipped otherwise. */

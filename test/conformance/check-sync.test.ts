@@ -1,0 +1,531 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { cells, node, prop } from '../fdt/build.js';
+import {
+  build,
+  cpuNode,
+  fdtBytes,
+  load,
+  note,
+  packedFile,
+  partsOf,
+  planOf,
+  run,
+  type ArchitectureName,
+  type BuiltFile,
+  type Parts,
+} from '../helpers/build-image.js';
+import { Capture, type Guest } from '../helpers/capture-image.js';
+import { has, scratchFolder, type RunResult } from '../helpers/run.js';
+
+// Is the image sound, and is it current? What `check` says of each capture's state and the next one's machine is the difference, no more.
+
+const folder = scratchFolder();
+const hasTar = has('tar');
+
+interface Checked {
+  sound: boolean;
+  current: boolean | null;
+  digest: string;
+  missingMemory: { start: string; size: number }[];
+  extraMemory: { start: string; size: number }[];
+  missingCpus: number[];
+  extraCpus: number[];
+  changedCpus: number[];
+  findings: { severity: string; code: string; message: string }[];
+}
+
+function checkedOf(result: RunResult): Checked {
+  expect(result.stderr).toBe('');
+  const checked = JSON.parse(result.stdout) as Checked;
+  expect(result.status).toBe(checked.sound && checked.current !== false ? 0 : 1);
+  return checked;
+}
+
+const check = (path: string, ...options: string[]): Checked => checkedOf(run(['check', path, ...options, '--json']));
+const codes = ({ findings }: Checked, severity?: string): string[] =>
+  findings.filter((each) => severity === undefined || each.severity === severity).map(({ code }) => code);
+
+let folders = 0;
+function mkdir(): string {
+  folders += 1;
+  const path = join(folder, String(folders));
+  mkdirSync(path);
+  return path;
+}
+
+function fileWith(text: string): string {
+  const path = join(mkdir(), 'text');
+  writeFileSync(path, text);
+  return path;
+}
+
+/** A copy of /sys/devices/system/memory. */
+function memoryBlocks(blockSize: number, blocks: readonly number[], offline: readonly number[]): string {
+  const path = mkdir();
+  writeFileSync(join(path, 'block_size_bytes'), `${blockSize.toString(16)}\n`);
+  for (const block of blocks) {
+    mkdirSync(join(path, `memory${block}`));
+    writeFileSync(join(path, `memory${block}`, 'state'), offline.includes(block) ? 'offline\n' : 'online\n');
+  }
+  return path;
+}
+
+interface Difference {
+  missingMemory?: readonly (readonly [string, number])[];
+  extraMemory?: readonly (readonly [string, number])[];
+  missingCpus?: readonly number[];
+  extraCpus?: readonly number[];
+}
+
+const MIB_256 = 0x10000000;
+const PPC64LE: Record<string, Difference> = {
+  '01-cpu-add-2': { missingCpus: [2] },
+  '02-mem-add-256M': { missingMemory: [['0x80000000', MIB_256]] },
+  '03-mem-add-1G': {
+    missingMemory: [
+      ['0x90000000', MIB_256],
+      ['0xa0000000', MIB_256],
+      ['0xb0000000', MIB_256],
+      ['0xc0000000', MIB_256],
+    ],
+  },
+  '04-cpu-offline-1': {},
+  '05-cpu-online-1': {},
+  // /proc/iomem goes on listing the block.
+  '06-mem-offline-block': {},
+  '07-mem-online-block': { missingMemory: [['0x80000000', MIB_256]] },
+  '08-mem-del-256M': { extraMemory: [['0x80000000', MIB_256]] },
+  '09-cpu-del-2': { extraCpus: [2] },
+  '10-cpu-add-5': { missingCpus: [5], extraCpus: [2] },
+};
+const X86_64: Record<string, Difference> = {
+  '01-cpu-add': {},
+  '02-mem-add-256M': { missingMemory: [['0x100000000', MIB_256]] },
+  '03-mem-add-1G': { missingMemory: [['0x110000000', 0x40000000]] },
+  '04-cpu-offline-1': {},
+  '05-cpu-online-1': {},
+  '06-mem-offline-block': {},
+  '07-mem-online-block': {},
+  '08-mem-del-256M': {},
+};
+const GUESTS: readonly [Guest, Record<string, Difference>][] = [
+  ['ppc64le-6.12-64k', PPC64LE],
+  ['ppc64le-6.12-4k', PPC64LE],
+  ['x86_64-6.12-kexec-load', X86_64],
+  ['x86_64-6.12-file-load', X86_64],
+];
+
+describe.skipIf(!hasTar).each(GUESTS)('%s', (guest, differences) => {
+  const capture = new Capture(guest);
+  const image = capture.packedImage(mkdir());
+  const before = (step: string): string => capture.steps[capture.steps.findIndex(({ name }) => name === step) - 1]?.name ?? '';
+  const iomemOf = (step: string): string => join(dirname(capture.deviceTreeArchive(step)), 'iomem.txt');
+
+  function stateOf(step: string): string[] {
+    if (!capture.has('fdt')) return ['--iomem', iomemOf(step)];
+    const tree = mkdir();
+    expect(spawnSync('tar', ['-xzf', capture.deviceTreeArchive(step), '-C', tree]).status).toBe(0);
+    return ['--iomem', iomemOf(step), '--device-tree', tree];
+  }
+
+  const ranges = (list: Checked['missingMemory']): [string, number][] => list.map(({ start, size }) => [start, size]);
+
+  function expectSynced(state: readonly string[], differs: boolean): void {
+    const command = ['sync', image.path, ...state, '--json'];
+    expect(planOf(run(command)).applied).toBe(differs);
+    const checked = check(image.path, ...state);
+    expect(checked).toMatchObject({ sound: true, current: true, missingMemory: [], extraMemory: [], missingCpus: [], extraCpus: [] });
+    expect(codes(checked, 'error')).toEqual([]);
+    const { mtimeNs } = statSync(image.path, { bigint: true });
+    expect(planOf(run(command)).applied).toBe(false);
+    expect(statSync(image.path, { bigint: true }).mtimeNs).toBe(mtimeNs);
+  }
+
+  test('all of the steps are in the table', () => {
+    expect(Object.keys(differences)).toEqual(capture.steps.slice(1).map(({ name }) => name));
+  });
+
+  test('the state just loaded is sound and current', () => {
+    image.setStep('00-loaded');
+    expect(check(image.path, ...stateOf('00-loaded'))).toMatchObject({ sound: true, current: true, digest: 'match' });
+  });
+
+  test.each(Object.entries(differences))(
+    'the state before %s differs from its machine in just that; sync makes it current',
+    (step, wanted) => {
+      image.setStep(before(step));
+      const state = stateOf(step);
+      const differs = Object.keys(wanted).length > 0;
+      const checked = check(image.path, ...state);
+      expect({ ...checked, missingMemory: ranges(checked.missingMemory), extraMemory: ranges(checked.extraMemory) }).toMatchObject({
+        sound: true,
+        current: !differs,
+        missingMemory: wanted.missingMemory ?? [],
+        extraMemory: wanted.extraMemory ?? [],
+        missingCpus: wanted.missingCpus ?? [],
+        extraCpus: wanted.extraCpus ?? [],
+        changedCpus: [],
+      });
+      const severe = [...(wanted.missingMemory ?? []).map(() => 'memory-missing'), ...(wanted.extraMemory ?? []).map(() => 'memory-gone')];
+      expect(codes(checked, 'error')).toEqual([...severe, ...(wanted.missingCpus ?? []).map(() => 'cpu-missing')]);
+      expectSynced(state, differs);
+    },
+  );
+
+  test('a block that is offline and listed is reported, and sync takes it out', () => {
+    const step = capture.steps.find(({ name }) => name.startsWith('06'))?.name ?? '';
+    const ppc64le = guest.startsWith('ppc64le');
+    // 2 GiB and 1.25 GiB, in blocks of 256 MiB; 2 GiB and, from 4 GiB on, 1.25 GiB in blocks of 128 MiB.
+    const blocks = ppc64le
+      ? memoryBlocks(
+          0x10000000,
+          Array.from({ length: 13 }, (_, index) => index),
+          [8],
+        )
+      : memoryBlocks(
+          0x8000000,
+          Array.from({ length: 42 }, (_, index) => index),
+          [34, 35],
+        );
+    image.setStep(before(step));
+    const state = [...stateOf(step), '--memory-blocks', blocks];
+    const checked = check(image.path, ...state);
+    expect(checked).toMatchObject({ sound: true, current: false, missingMemory: [], missingCpus: [], extraCpus: [] });
+    expect(ranges(checked.extraMemory)).toEqual([[ppc64le ? '0x80000000' : '0x110000000', MIB_256]]);
+    expect(codes(checked)).toContain('memory-offline');
+    expect(codes(checked)).not.toContain('memory-gone');
+    expectSynced(state, true);
+  });
+});
+
+test('aarch64: the captured image is sound and current', () => {
+  const capture = new Capture('aarch64-6.12');
+  const image = capture.packedImage(mkdir());
+  const iomem = join(dirname(capture.deviceTreeArchive('00-loaded')), 'iomem.txt');
+  expect(check(image.path, '--iomem', iomem)).toMatchObject({ sound: true, current: true, missingMemory: [], extraMemory: [] });
+});
+
+describe('inputs that tell nothing', () => {
+  const image = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64')));
+
+  test.each(['check', 'sync'])('%s: an iomem of zeros is never a machine without memory', (command) => {
+    const real = readFileSync(join(dirname(new Capture('x86_64-6.12-file-load').deviceTreeArchive('00-loaded')), 'iomem.txt'), 'utf8');
+    const zeros = fileWith(real.replace(/[0-9a-f]{8,}(?=-|\b)/g, '00000000'));
+    const before = readFileSync(image.path);
+    const result = run([command, image.path, '--iomem', zeros]);
+    expect(result).toMatchObject({ status: 3, stdout: '' });
+    expect(result.stderr).toMatch(/^kdump-hotplug: [^\n]*addresses[^\n]* zero[^\n]*without privilege[^\n]*root\n$/);
+    expect(readFileSync(image.path).equals(before)).toBe(true);
+  });
+
+  test.each([
+    ['an empty iomem', '', /no System RAM/],
+    ['an iomem without RAM', '00000000-00000fff : Reserved\n', /no System RAM/],
+    ['another file', 'MemTotal: 12 kB\n', /not a line of \/proc\/iomem/],
+  ])('%s: exit 3', (_, text, pattern) => {
+    const result = run(['check', image.path, '--iomem', fileWith(text)]);
+    expect(result).toMatchObject({ status: 3, stdout: '' });
+    expect(result.stderr).toMatch(pattern);
+  });
+
+  test('sync without a state, and memory blocks without iomem, are usage errors', () => {
+    expect(run(['sync', image.path]).status).toBe(2);
+    expect(run(['check', image.path, '--memory-blocks', memoryBlocks(0x8000000, [0], [])]).status).toBe(2);
+  });
+
+  test('without a state there is no verdict about it', () => {
+    expect(check(image.path)).toMatchObject({ sound: true, current: null });
+  });
+});
+
+/** An image that has what `code` says, and the options with which check finds it. */
+interface Flaw {
+  readonly code: string;
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly architecture?: ArchitectureName;
+  readonly fileLoaded?: boolean;
+  readonly what?: string;
+  readonly mangle?: (parts: Parts) => void;
+  readonly mangleFile?: (file: BuiltFile) => void;
+  readonly options?: () => string[];
+}
+
+const loads = (parts: Parts): Parts['programHeaders'] => parts.programHeaders.filter(({ type }) => type === 1);
+function lastLoad(parts: Parts): Parts['programHeaders'][number] {
+  const found = parts.programHeaders.at(-1);
+  if (found === undefined) throw new Error('no load');
+  return found;
+}
+function place(parts: Parts, role: 'kernel' | 'elfcorehdr' | 'fdt' | 'backup' | 'initrd'): { address: bigint; memorySize: bigint } {
+  const found = parts.places.get(role);
+  if (found === undefined) throw new Error(`no ${role}`);
+  return found;
+}
+function setReservation(parts: Parts, role: 'elfcorehdr' | 'fdt', size: bigint): void {
+  const { address } = place(parts, role);
+  parts.reservations = [...parts.reservations.filter(([at]) => at !== address), [address, size]];
+}
+function setChosen(parts: Parts, name: string, value: Uint8Array | string): void {
+  parts.chosen = [...parts.chosen.filter((each) => each.prop !== name), prop(name, value)];
+}
+const RAM = (first: string, last: string, ...nested: string[]): string =>
+  fileWith([`${first}-${last} : System RAM`, ...nested.map((line) => `  ${line}`), ''].join('\n'));
+const flip = (file: BuiltFile): void => {
+  file.write('kernel', Uint8Array.of(0xff), 0x123);
+};
+const liveTree = (change: (parts: Parts) => void) => (): string[] => {
+  const parts = partsOf('ppc64le');
+  change(parts);
+  const path = join(mkdir(), 'live.dtb');
+  writeFileSync(path, fdtBytes(parts));
+  return ['--device-tree', path];
+};
+
+const FLAWS: readonly Flaw[] = [
+  { code: 'no-notes', severity: 'error', mangle: (parts) => void (parts.programHeaders = loads(parts)) },
+  { code: 'notes-not-first', severity: 'error', mangle: (parts) => void parts.programHeaders.push(note(0x790000n)) },
+  {
+    code: 'one-byte-too-long',
+    severity: 'warning',
+    mangle: (parts) => {
+      lastLoad(parts).memsz += 1n;
+      lastLoad(parts).filesz += 1n;
+    },
+  },
+  { code: 'not-linear-map', severity: 'warning', mangle: (parts) => void (lastLoad(parts).vaddr = 0x7e7ff000n) },
+  { code: 'partial-load', severity: 'warning', mangle: (parts) => void (lastLoad(parts).filesz = 0x1000n) },
+  {
+    code: 'overlapping-memory',
+    severity: 'error',
+    mangle: (parts) => void parts.programHeaders.push(load(0x3ff0000n, 0x20000n, parts.facts.linear)),
+  },
+  {
+    code: 'shared-page',
+    severity: 'warning',
+    mangle: (parts) => {
+      parts.programHeaders.pop();
+      parts.programHeaders.push(load(0x3000000n, 0x800800n, parts.facts.linear), load(0x3800800n, 0x7ff800n, parts.facts.linear));
+    },
+  },
+  {
+    code: 'crashkernel-listed',
+    severity: 'error',
+    mangle: (parts) => {
+      parts.programHeaders.pop();
+      parts.programHeaders.push(load(0x2fff000n, 0x1001000n, parts.facts.linear));
+    },
+  },
+  {
+    code: 'backup-missing',
+    severity: 'error',
+    mangle: (parts) => {
+      parts.places.delete('backup');
+      parts.covers = parts.covers.filter((role) => role !== 'backup');
+    },
+  },
+  {
+    code: 'backup-elsewhere',
+    severity: 'error',
+    mangle: (parts) => {
+      for (const each of parts.programHeaders) if (each.type === 1 && each.paddr === 0n) each.offset += 0x8000n;
+    },
+  },
+  { code: 'segment-outside-crashkernel', severity: 'error', mangle: (parts) => void (place(parts, 'kernel').address = 0x3800000n) },
+  {
+    code: 'elfcorehdr-not-reserved',
+    severity: 'error',
+    mangle: (parts) => {
+      setReservation(parts, 'elfcorehdr', 0x100n);
+    },
+  },
+  {
+    code: 'elfcorehdr-reservation-short',
+    severity: 'info',
+    mangle: (parts) => {
+      setReservation(parts, 'elfcorehdr', 0x400n);
+    },
+  },
+  {
+    code: 'fdt-not-reserved',
+    severity: 'error',
+    mangle: (parts) => {
+      setReservation(parts, 'fdt', 0x40n);
+    },
+  },
+  {
+    code: 'elfcorehdr-elsewhere',
+    severity: 'error',
+    mangle: (parts) => {
+      setChosen(parts, 'bootargs', 'elfcorehdr=33600K');
+    },
+  },
+  {
+    code: 'elfcorehdr-size-stated-short',
+    severity: 'error',
+    architecture: 'aarch64',
+    mangle: (parts) => {
+      setChosen(parts, 'linux,elfcorehdr', cells(0, Number(place(parts, 'elfcorehdr').address), 0, 0x100));
+    },
+  },
+  {
+    code: 'initrd-elsewhere',
+    severity: 'error',
+    mangle: (parts) => {
+      setChosen(parts, 'linux,initrd-end', cells(0, 0x2070000));
+    },
+  },
+  {
+    code: 'initrd-elsewhere',
+    what: 'no initrd segment',
+    severity: 'error',
+    mangle: (parts) => {
+      parts.places.delete('initrd');
+      parts.covers = parts.covers.filter((role) => role !== 'initrd');
+    },
+  },
+  { code: 'no-cpus', severity: 'error', mangle: (parts) => void (parts.cpus = [node('l2-cache')]) },
+  {
+    code: 'no-cpus',
+    what: 'no /cpus',
+    severity: 'error',
+    mangleFile: (file) => {
+      const fdt = file.read('fdt');
+      file.write('fdt', Buffer.from('cpuz\0'), fdt.indexOf('cpus\0'));
+    },
+  },
+  {
+    code: 'cpu-node-cut-short',
+    severity: 'error',
+    mangle: (parts) => void parts.cpus.push(node('PowerPC,POWER9@2', prop('ibm,ppc-interrupt-server#s', cells(2)))),
+  },
+  {
+    code: 'duplicate-cpu',
+    severity: 'error',
+    mangle: (parts) => void parts.cpus.push(node('PowerPC,POWER9@8', prop('device_type', 'cpu'), prop('reg', cells(1)))),
+  },
+  {
+    code: 'elfcorehdr-full',
+    severity: 'warning',
+    mangle: (parts) => void (place(parts, 'elfcorehdr').memorySize = BigInt(64 + 56 * parts.programHeaders.length)),
+  },
+  {
+    code: 'fdt-full',
+    severity: 'warning',
+    mangle: (parts) => {
+      parts.fdtSlack = 8;
+      place(parts, 'fdt').memorySize = 0n;
+      place(parts, 'fdt').memorySize = BigInt(fdtBytes(parts).length);
+    },
+  },
+  { code: 'digest-mismatch', severity: 'error', mangleFile: flip },
+  { code: 'digest-mismatch', what: 'aarch64', architecture: 'aarch64', severity: 'error', mangleFile: flip },
+  { code: 'digest-ignored', severity: 'info', fileLoaded: true, mangleFile: flip },
+  {
+    code: 'crashkernel-differs',
+    severity: 'error',
+    options: () => ['--iomem', RAM('00000000', '03ffffff', '01000000-01ffffff : Crash kernel')],
+  },
+  { code: 'memory-missing', severity: 'error', options: () => ['--iomem', RAM('00000000', '04ffffff')] },
+  { code: 'memory-gone', severity: 'error', options: () => ['--iomem', RAM('00000000', '037fffff')] },
+  {
+    code: 'memory-offline',
+    severity: 'warning',
+    options: () => ['--iomem', RAM('00000000', '03ffffff'), '--memory-blocks', memoryBlocks(0x800000, [0, 1, 2, 3, 4, 5, 6, 7], [7])],
+  },
+  { code: 'cpu-missing', severity: 'error', options: liveTree((parts) => void parts.cpus.push(cpuNode('ppc64le', 2))) },
+  { code: 'cpu-gone', severity: 'warning', options: liveTree((parts) => void parts.cpus.pop()) },
+  {
+    code: 'cpu-differs',
+    severity: 'warning',
+    options: liveTree((parts) => void (parts.cpus = [cpuNode('ppc64le', 0), cpuNode('ppc64le', 1, prop('status', 'okay'))])),
+  },
+];
+
+describe('findings', () => {
+  test.each(FLAWS)('$severity $code $what', ({ code, severity, architecture = 'ppc64le', fileLoaded, mangle, mangleFile, options }) => {
+    const parts = partsOf(architecture, fileLoaded === undefined ? {} : { fileLoaded });
+    mangle?.(parts);
+    const file = packedFile(join(mkdir(), 'flawed.kdump'), build(parts));
+    mangleFile?.(file);
+    const checked = check(file.path, ...(options?.() ?? []));
+    const found = checked.findings.filter((each) => each.code === code);
+    expect(found.length, codes(checked).join(', ')).toBeGreaterThan(0);
+    for (const each of found) expect(each).toEqual({ severity, code, message: expect.stringMatching(/^[^\n]{20,}$/) as string });
+    // inspect says what it can say without reading the large segments and without a machine.
+    const inspected = JSON.parse(run(['inspect', file.path, '--json']).stdout) as Pick<Checked, 'findings'>;
+    const needsMore = options !== undefined || code.startsWith('digest-');
+    expect(inspected.findings.some((each) => each.code === code)).toBe(!needsMore);
+  });
+
+  test('text for people has the message too', () => {
+    const parts = partsOf('ppc64le');
+    parts.programHeaders.push(note(0x790000n));
+    const file = packedFile(join(mkdir(), 'text.kdump'), build(parts));
+    const result = run(['check', file.path]);
+    expect(result).toMatchObject({ status: 1, stderr: '' });
+    expect(result.stdout).toContain('not sound');
+    expect(result.stdout).toContain(check(file.path).findings[0]?.message);
+  });
+
+  test.each(['ppc64', 'ppc64le', 'x86_64', 'aarch64', 'riscv64', 'loongarch64'] as const)('a valid %s image has none', (architecture) => {
+    const file = packedFile(join(mkdir(), 'valid.kdump'), build(partsOf(architecture)));
+    const checked = check(file.path);
+    expect(checked).toMatchObject({ sound: true, digest: 'match', findings: [] });
+  });
+
+  // The codes are stable names that scripts may rely on: each one has an image above that shows it.
+  afterAll(() => {
+    const sources = ['sound', 'check']
+      .map((name) => readFileSync(new URL(`../../src/hotplug/${name}.ts`, import.meta.url), 'utf8'))
+      .join('\n');
+    const all = [...sources.matchAll(/(?:(?:finding|add)\(\s*'(?:error|warning|info)',\s*|code: )'([a-z0-9-]+)'/g)].map(([, code]) => code);
+    expect([...new Set(all)].filter((code) => code !== undefined && !FLAWS.some((flaw) => flaw.code === code))).toEqual([]);
+    expect(all.length).toBeGreaterThan(25);
+  });
+});
+
+describe('ppc64 kexec_file_load, whose purgatory never looks at its digest', () => {
+  function wrongDigest(fileLoaded: boolean): BuiltFile {
+    const file = packedFile(join(mkdir(), 'ignored.kdump'), build(partsOf('ppc64le', { fileLoaded })));
+    flip(file);
+    return file;
+  }
+
+  test('a mismatch is no more than information, and a change goes on', () => {
+    const file = wrongDigest(true);
+    const checked = check(file.path);
+    expect(checked).toMatchObject({ sound: true, digest: 'mismatch' });
+    expect(checked.findings).toEqual([
+      { severity: 'info', code: 'digest-ignored', message: expect.stringContaining('does no harm') as string },
+    ]);
+    const purgatory = file.read('purgatory');
+    expect(planOf(run(['plan', file.path, '--add-memory', '0x10000000+1M', '--json']))).toMatchObject({
+      applied: false,
+      digest: 'ignored',
+    });
+    expect(planOf(run(['apply', file.path, '--add-memory', '0x10000000+1M', '--json']))).toMatchObject({
+      applied: true,
+      digest: 'ignored',
+    });
+    expect(file.read('purgatory').equals(purgatory)).toBe(true);
+  });
+
+  test('of an image by kexec-tools it is an error, and a change is refused', () => {
+    const file = wrongDigest(false);
+    expect(check(file.path)).toMatchObject({ sound: false, digest: 'mismatch' });
+    const before = readFileSync(file.path);
+    const result = run(['apply', file.path, '--add-memory', '0x10000000+1M']);
+    expect(result).toMatchObject({ status: 4, stdout: '' });
+    expect(result.stderr).toMatch(/digest covers what changes, and does not match/);
+    expect(readFileSync(file.path).equals(before)).toBe(true);
+  });
+
+  test('one that matches is kept so', () => {
+    const file = packedFile(join(mkdir(), 'kept.kdump'), build(partsOf('ppc64le', { fileLoaded: true })));
+    expect(planOf(run(['apply', file.path, '--add-memory', '0x10000000+1M', '--json']))).toMatchObject({ digest: 'rewritten' });
+    expect(file.digests().stored).toBe(file.digests().computed);
+  });
+});
