@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
-import { has, PROGRAM, run, scratchFolder, withoutUnknownUsers } from '../helpers/run.js';
+import { has, PROGRAM, run, scratchFolder } from '../helpers/run.js';
 
 // What scripts may rely on: JSON keys, exit codes, which stream what goes to, and which files are written.
 
@@ -303,7 +303,7 @@ describe('a reader that closes the pipe', () => {
       child.stdout.destroy();
       child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
       child.on('close', (status) => {
-        resolve({ status, stderr: withoutUnknownUsers(stderr) });
+        resolve({ status, stderr });
       });
     });
 
