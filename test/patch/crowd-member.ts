@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs';
+import { run } from '../../src/cli/program.js';
+import { nodeFileSystem } from '../../src/file/node-file-system.js';
+
+// Child process of the concurrency test: `patch <go> <image> <option>...` or `read <go> <image> <stop>`. Waits until the file <go> exists.
+
+const BUSY = 5;
+const [task, go = '', image = '', ...rest] = process.argv.slice(2);
+
+function command(args: readonly string[]): { status: number; stdout: string; stderr: string } {
+  let [stdout, stderr] = ['', ''];
+  const status = run(args, {
+    fileSystem: nodeFileSystem,
+    version: 'test',
+    environment: {},
+    isTerminal: false,
+    writeOut: (text) => (stdout += text),
+    writeError: (text) => (stderr += text),
+  });
+  return { status, stdout, stderr };
+}
+
+while (!existsSync(go)) nodeFileSystem.pause(5);
+if (task === 'patch') {
+  for (let attempts = 1; ; attempts += 1) {
+    const { status, stderr } = command(['apply', image, ...rest]);
+    if (status !== BUSY || attempts > 2000 || !stderr.includes('another process is patching it')) {
+      process.stdout.write(JSON.stringify({ status, attempts, stderr }));
+      break;
+    }
+    // Each attempt starts flock(1): with dozens waiting, short pauses would leave no time for the one that patches.
+    nodeFileSystem.pause(400 + Math.random() * 1600);
+  }
+} else {
+  const seen = { reads: 0, busy: 0, failures: [] as string[], states: [] as string[] };
+  const states = new Set<string>();
+  while (!existsSync(rest[0] ?? '')) {
+    nodeFileSystem.pause(20);
+    const { status, stdout, stderr } = command(['inspect', image, '--json']);
+    seen.reads += 1;
+    if (status === BUSY) seen.busy += 1;
+    else if (status !== 0) seen.failures.push(stderr);
+    else states.add(JSON.stringify((JSON.parse(stdout) as { elfcorehdr: { memory: unknown } }).elfcorehdr.memory));
+  }
+  seen.states.push(...states);
+  process.stdout.write(JSON.stringify(seen));
+}

@@ -1,0 +1,106 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, test } from 'vitest';
+import { copyOf } from '../helpers/fixtures.js';
+import { scratchFolder } from '../helpers/run.js';
+import { command } from './kill-scenarios.js';
+
+const ADD = ['--add-memory', '0x90000000+16M'];
+const folder = scratchFolder();
+let child: ChildProcess | undefined;
+
+afterEach(() => {
+  child?.kill('SIGKILL');
+  child = undefined;
+});
+
+function hasPython(): boolean {
+  const found = spawnSync('python3', ['-c', 'import mmap, fcntl'], { stdio: 'ignore' }).status === 0;
+  if (!found) console.warn('python3 is not installed: the tests of files in use are skipped');
+  return found;
+}
+
+/** A process that does `python` with the file `f`, and goes on until it is killed. */
+async function user(image: string, python: string): Promise<ChildProcess> {
+  const code = `import mmap, fcntl, struct, sys, time\nf = open(sys.argv[1], 'r+b')\n${python}\nprint('ready', flush=True)\ntime.sleep(600)`;
+  const started = spawn('python3', ['-c', code, image], { stdio: ['ignore', 'pipe', 'inherit'] });
+  child = started;
+  await new Promise((resolve, reject) => {
+    started.stdout.once('data', resolve);
+    started.once('exit', () => {
+      reject(new Error('python3 ended'));
+    });
+  });
+  return started;
+}
+
+const MAPPED = 'm = mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)';
+/** F_OFD_SETLK with a struct flock of byte 100, as QEMU locks its disk images. */
+const LOCKED = "fcntl.fcntl(f.fileno(), 37, struct.pack('hhqqi4x', 1, 0, 100, 1, 0))";
+
+async function stopped(process: ChildProcess): Promise<void> {
+  process.kill('SIGSTOP');
+  while (!readFileSync(`/proc/${process.pid}/status`, 'latin1').includes('State:\tT')) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe.skipIf(!hasPython())('a file that somebody uses', () => {
+  // The kernel does not tell who holds an OFD lock.
+  test.each([
+    ['maps', MAPPED, true],
+    ['locks', LOCKED, false],
+    ['locks the POSIX way', 'fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)', true],
+  ])('is not patched while a process %s it', async (_, python, isKnown) => {
+    const image = copyOf('tiny-ppc64', folder);
+    const before = readFileSync(image, 'latin1');
+    const { pid } = await user(image, python);
+    const { status, stderr } = command(['apply', image, ...ADD]);
+    expect({ status, stderr }).toEqual({
+      status: 5,
+      stderr: expect.stringContaining(isKnown ? `process ${pid ?? ''}` : 'in use') as string,
+    });
+    expect(readFileSync(image, 'latin1') === before).toBe(true);
+    // Reading goes on.
+    expect(command(['inspect', image]).status).toBe(0);
+  });
+
+  test('is patched with --live only while the process that maps it stands still', async () => {
+    const image = copyOf('tiny-ppc64', folder);
+    const before = readFileSync(image, 'latin1');
+    const guest = await user(image, MAPPED);
+    const { status, stderr } = command(['apply', image, ...ADD, '--live']);
+    expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('--force') as string });
+    expect(readFileSync(image, 'latin1') === before).toBe(true);
+    await stopped(guest);
+    expect(command(['apply', image, ...ADD])).toMatchObject({ status: 5 });
+    expect(command(['apply', image, ...ADD, '--live'])).toMatchObject({ status: 0 });
+    expect(readFileSync(image, 'latin1') === before).toBe(false);
+  });
+
+  test('is patched with --live --force while it runs', async () => {
+    const image = copyOf('tiny-ppc64', folder);
+    await user(image, MAPPED);
+    expect(command(['apply', image, ...ADD, '--live', '--force'])).toMatchObject({ status: 0 });
+    expect(command(['inspect', image, '--json']).stdout).toContain('0x90000000');
+  });
+
+  test('a mapping that nobody writes through is no use', async () => {
+    const image = copyOf('tiny-ppc64', folder);
+    await user(image, 'm = mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)\nn = mmap.mmap(f.fileno(), 0, mmap.MAP_PRIVATE)');
+    expect(command(['apply', image, ...ADD])).toMatchObject({ status: 0 });
+  });
+
+  test('the lock of another flock(1) is respected', async () => {
+    const image = copyOf('tiny-ppc64', folder);
+    await user(image, 'fcntl.flock(f, fcntl.LOCK_EX)');
+    for (const args of [
+      ['apply', image, ...ADD],
+      ['recover', image],
+    ]) {
+      const { status, stderr } = command(args);
+      expect({ status, stderr }).toEqual({ status: 5, stderr: expect.stringContaining('another process is patching it') as string });
+    }
+    expect(command(['inspect', image]).status).toBe(0);
+  });
+});

@@ -1,0 +1,22 @@
+import { describe, expect, test } from 'vitest';
+import { runModel } from './power-cut-run.js';
+
+describe('a power cut, or a kill, at any moment', () => {
+  test('leaves the old image or the new one, and after exit 0 the new one', () => {
+    const limit = Error.stackTraceLimit;
+    // Damaged journals are told by errors; a million stack traces take longer than all the rest.
+    Error.stackTraceLimit = 0;
+    try {
+      const seeds = Array.from({ length: 24 }, (_, i) => i);
+      const started = performance.now();
+      const { states, distinct, recoveryStates, recoveryDistinct, problems } = runModel(seeds, 60, 6);
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      console.log(`${states} states (${distinct} distinct), and ${recoveryStates} (${recoveryDistinct}) during recovery, in ${seconds} s`);
+      expect(problems).toEqual([]);
+      expect(states).toBeGreaterThanOrEqual(1_000_000);
+      expect(recoveryStates).toBeGreaterThanOrEqual(200_000);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  }, 120_000);
+});
