@@ -53,14 +53,19 @@ export function openImageFrom(fileSystem: FileSystem, path: string, options: Ima
 }
 
 /** Opens it for patching. @throws KdumpError `refused` for /proc/kcore */
-export function openForPatchingFrom(fileSystem: FileSystem, path: string, options: ImageOptions): ReturnType<typeof openForPatching> {
+export function openForPatchingFrom(
+  fileSystem: FileSystem,
+  path: string,
+  options: ImageOptions,
+  use: { live?: boolean | undefined },
+): ReturnType<typeof openForPatching> {
   if (path === KCORE) {
     throw new KdumpError('refused', 'it can only be read', {
       file: path,
       remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
     });
   }
-  return openForPatching(fileSystem, path, openOptions(fileSystem, path, options));
+  return openForPatching(fileSystem, path, openOptions(fileSystem, path, options), use);
 }
 
 function openOptions(fileSystem: FileSystem, path: string, options: ImageOptions): OpenImageOptions {

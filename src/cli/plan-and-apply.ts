@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
-import { refuseExisting, temporaryName } from '../file/new-file.js';
+import { moveIntoPlace, refuseExisting, temporaryName } from '../file/new-file.js';
 import { planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
@@ -42,13 +43,14 @@ export function planAndApply(
     report(onlyPlanned(fileSystem, path, options, work), path, false, options, console);
     return 'done';
   }
-  const { output } = options;
+  const { output, saveUndo: undoFile } = options;
+  if (undoFile !== undefined) refuseSame(fileSystem, undoFile, [path, ...(output === undefined ? [] : [output])]);
   if (output === undefined) patch(fileSystem, path, path, options, console, work);
   else {
     const temporary = copyForPatching(fileSystem, path, output, options);
     try {
       patch(fileSystem, temporary, output, options, console, work);
-      fileSystem.rename(temporary, output);
+      moveIntoPlace(fileSystem, temporary, output);
     } catch (error) {
       fileSystem.remove(temporary);
       throw error;
@@ -57,12 +59,20 @@ export function planAndApply(
   return 'done';
 }
 
+/** @throws KdumpError `usage` when a file that is to be made is one of `others` */
+function refuseSame(fileSystem: FileSystem, made: string, others: readonly string[]): void {
+  const placeOf = (path: string): string => (fileSystem.exists(path) ? fileSystem.realPath(path) : resolve(path));
+  if (!others.some((other) => placeOf(other) === placeOf(made))) return;
+  throw new KdumpError('usage', 'the file to be made is the image itself', {
+    file: made,
+    remedy: 'give another name; without -o the image is patched in place',
+  });
+}
+
 /** A copy of a committed state, beside `output` and under a temporary name. */
 function copyForPatching(fileSystem: FileSystem, path: string, output: string, options: WriteOptions): string {
   refuseExisting(fileSystem, output, options.overwrite === true);
-  if (fileSystem.exists(output) && fileSystem.realPath(output) === fileSystem.realPath(path)) {
-    throw new KdumpError('usage', 'the output is the image itself', { file: output, remedy: 'leave -o away to patch it in place' });
-  }
+  refuseSame(fileSystem, output, [path]);
   const temporary = temporaryName(output);
   fileSystem.remove(temporary);
   readCommitted(fileSystem, path, (file) => {
@@ -92,7 +102,7 @@ function patch(
   console: Console,
   work: Work,
 ): void {
-  const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options);
+  const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options, { live: options.live });
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
     const plan = planHotplug(image, work.changesFor(image), work.planOptions);

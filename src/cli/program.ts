@@ -138,6 +138,7 @@ function buildProgram(world: World, finish: (outcome: Outcome) => void): Command
   add('recover', 'take back an interrupted patch, as every writing command does first')
     .argument('<image>')
     .option('--forward', 'finish it instead')
+    .option('--live', 'the file is the memory of a paused guest')
     .option('--force', 'although somebody else wrote to the image since')
     .action((path: string, options: RecoverOptions & CommonOptions & { json?: boolean }) => {
       finish(recoverImage(fileSystem, path, options, console(options)));

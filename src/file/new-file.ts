@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileSystem } from './file-system.js';
 
@@ -17,7 +18,9 @@ export function makeFile(
 ): void {
   refuseExisting(fileSystem, path, overwrite);
   const temporary = temporaryName(path);
-  const descriptor = fileSystem.open(temporary, 'replace');
+  // Made anew, so that a link that somebody put there is not followed.
+  fileSystem.remove(temporary);
+  const descriptor = fileSystem.open(temporary, 'create');
   try {
     try {
       fill(descriptor);
@@ -26,10 +29,21 @@ export function makeFile(
       fileSystem.close(descriptor);
     }
     check(temporary);
-    fileSystem.rename(temporary, path);
+    moveIntoPlace(fileSystem, temporary, path);
   } catch (error) {
     fileSystem.remove(temporary);
     throw error;
+  }
+}
+
+/** Gives a whole file its name, and brings that to the disk. */
+export function moveIntoPlace(fileSystem: FileSystem, temporary: string, path: string): void {
+  fileSystem.rename(temporary, path);
+  const directory = fileSystem.openDirectory(dirname(fileSystem.realPath(path)));
+  try {
+    fileSystem.sync(directory);
+  } finally {
+    fileSystem.close(directory);
   }
 }
 

@@ -47,6 +47,7 @@ export function findJournal(fileSystem: FileSystem, directory: number, name: str
   }
   const journal = parsed(bytes);
   if (journal === undefined) return { state: 'cold' };
+  if (journal.kind !== 'journal') throw notOurs(path, journalName, 'an undo file');
   const { device, inode, size, birthTime } = journal.image;
   // Device numbers are given out anew at every boot.
   const sameDevice = device === image.device || journal.bootId !== bootIdOf(fileSystem);
@@ -62,8 +63,7 @@ export function bootIdOf(fileSystem: FileSystem): string {
 
 function parsed(bytes: Uint8Array): Journal | undefined {
   try {
-    const journal = parseJournal(bytes);
-    return journal.kind === 'journal' ? journal : undefined;
+    return parseJournal(bytes);
   } catch (error) {
     if (error instanceof KdumpError && error.kind === 'input') return undefined;
     throw error;

@@ -122,16 +122,24 @@ export function encodeJournal(journal: Journal): Uint8Array {
 /**
  * The journal in `bytes`.
  *
- * @throws KdumpError `input` when it is not one, or not a whole and undamaged one: then the image was never touched
+ * @throws KdumpError `input` when it is not one, or not a whole and undamaged one: then the image was never touched; `refused` when it is whole and
+ *   of another version
  */
 export function parseJournal(bytes: Uint8Array): Journal {
   if (bytes.length < HEADER_SIZE + TRAILER_SIZE || !equalBytes(bytes.subarray(0, MAGIC.length), MAGIC))
     throw damaged(0, 'no journal header');
   const header = headerFormat.parseOne(bytes, MAGIC.length, 'lsb');
-  if (header.version !== VERSION) throw damaged(8, `version ${header.version}`);
   if (header.totalSize !== BigInt(bytes.length)) throw damaged(16, `${bytes.length} bytes, where ${header.totalSize} are stated`);
   if (!equalBytes(bytes.subarray(DIGEST_OFFSET, DIGEST_OFFSET + DIGEST_SIZE), digestOf(bytes)))
     throw damaged(DIGEST_OFFSET, 'another SHA-256');
+  if (header.version !== VERSION) {
+    throw new KdumpError('refused', 'a journal of another version of this program', {
+      offset: 8,
+      found: String(header.version),
+      expected: String(VERSION),
+      remedy: 'recover the image with the version that was interrupted',
+    });
+  }
   if (header.recordCount > MAX_RECORDS || header.markerCount > MAX_MARKERS) throw damaged(24, `${header.recordCount} records`);
   const view = dataView(bytes);
   const end = bytes.length - TRAILER_SIZE;

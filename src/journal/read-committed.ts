@@ -8,6 +8,7 @@ const ATTEMPTS = 40;
 const PAUSE = 25;
 /** Times of last writes are taken from a clock that moves in steps of up to 10 ms. */
 const CLOCK_STEP = 20_000_000n;
+const FUTURE = 60_000_000_000n;
 
 /**
  * Opens the file at `path` and reads from it with `read`, so that what is read is a committed state: no write went on meanwhile, and where a patch
@@ -23,6 +24,7 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
     const started = fileSystem.now();
     const isLast = attempt >= ATTEMPTS;
     try {
+      const { modified } = fileSystem.status(file.descriptor);
       const before = journalOf(fileSystem, path, file);
       if (before === 'busy') {
         if (isLast) throw new KdumpError('io', 'another process is patching it', { file: path, remedy: 'try again when it has finished' });
@@ -34,11 +36,12 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
               : file,
           ),
         );
-        const quiet = fileSystem.status(file.descriptor).modified < started - CLOCK_STEP;
-        if ((quiet && isSame(before, journalOf(fileSystem, path, file))) || isLast) {
+        if (isQuiet(modified, fileSystem.status(file.descriptor).modified, started) && isSame(before, journalOf(fileSystem, path, file))) {
           if ('error' in result) throw result.error;
           return result.value;
         }
+        if (isLast)
+          throw new KdumpError('io', 'another process goes on writing to it', { file: path, remedy: 'try again when it has finished' });
       }
     } catch (error) {
       file.close();
@@ -47,6 +50,11 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
     file.close();
     fileSystem.pause(PAUSE);
   }
+}
+
+/** Whether nothing was written since `started`. A time of last write in the future says only that, while it stays as it is. */
+function isQuiet(before: bigint, after: bigint, started: bigint): boolean {
+  return after < started - CLOCK_STEP || (before === after && after > started + FUTURE);
 }
 
 function attemptTo<T>(action: () => T): { value: T } | { error: unknown } {

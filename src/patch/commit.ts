@@ -50,18 +50,12 @@ export function commitPatch(target: PatchTarget, patch: Patch, { live }: CommitO
     records,
     markers: patch.markers,
   });
+  let touched = false;
   try {
     // A hole may turn out not to fit the disk: filling it with what it holds already finds out while nothing is at stake.
     if (!live && status.allocated < status.size) writeAll(target, sideOf(records, 'before'));
-    writeAll(
-      target,
-      patch.markers.map((position) => ({ position, bytes: MARKER })),
-    );
-    const { bodies, firstBytes } = split(runs, patch.markers);
-    writeAll(target, bodies);
-    readBack(target, bodies);
-    writeAll(target, firstBytes);
-    readBack(target, firstBytes);
+    touched = true;
+    writeMarked(target, sideOf(runs, 'after'), patch.markers);
     if (!isStillInPlace(target)) {
       throw new KdumpError('io', 'the file was replaced while it was patched', {
         file: file.path,
@@ -70,7 +64,7 @@ export function commitPatch(target: PatchTarget, patch: Patch, { live }: CommitO
     }
     fileSystem.removeIn(directory, journalNameOf(name));
   } catch (error) {
-    throw takenBack(target, records, error);
+    throw takenBack(target, touched ? records : [], patch.markers, error);
   }
   try {
     fileSystem.sync(directory);
@@ -150,10 +144,10 @@ function withMarkerBytes({ file }: PatchTarget, { runs, markers }: Patch): Journ
 }
 
 /** What is written while the markers stand, and what replaces them in the end. */
-function split(runs: readonly JournalRecord[], markers: readonly number[]): { bodies: Write[]; firstBytes: Write[] } {
+function split(writes: readonly Write[], markers: readonly number[]): { bodies: Write[]; firstBytes: Write[] } {
   const bodies: Write[] = [];
   const firstBytes: Write[] = [];
-  for (const { position, after } of runs) {
+  for (const { position, bytes: after } of writes) {
     let start = position;
     for (const marker of markers.filter((each) => each >= position && each < position + after.length).sort((a, b) => a - b)) {
       if (marker > start) bodies.push({ position: start, bytes: after.subarray(start - position, marker - position) });
@@ -165,6 +159,28 @@ function split(runs: readonly JournalRecord[], markers: readonly number[]): { bo
   return { bodies, firstBytes };
 }
 
+/** Zeroes the markers, writes everything else, reads it back, and only then writes the first bytes: each step reaches the disk before the next. */
+function writeMarked(target: PatchTarget, writes: readonly Write[], markers: readonly number[]): void {
+  const { bodies, firstBytes } = split(writes, markers);
+  writeAll(
+    target,
+    markers.map((position) => ({ position, bytes: MARKER })),
+  );
+  writeAll(target, bodies);
+  readBack(target, bodies);
+  writeAll(target, firstBytes);
+  readBack(target, firstBytes);
+}
+
+/** Whether `recover` would find something; where it cannot be told, it would. */
+function hasJournal({ fileSystem, directory, name }: PatchTarget): boolean {
+  try {
+    return fileSystem.statusIn(directory, journalNameOf(name)) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
 function readBack({ file }: PatchTarget, writes: readonly Write[]): void {
   for (const { position, bytes } of writes) {
     if (!equalBytes(file.read(position, bytes.length), bytes)) {
@@ -174,11 +190,12 @@ function readBack({ file }: PatchTarget, writes: readonly Write[]): void {
 }
 
 /** Puts the old bytes back after a failure; where that fails too, the journal stays for `recover`. */
-function takenBack(target: PatchTarget, records: readonly JournalRecord[], error: unknown): unknown {
+function takenBack(target: PatchTarget, records: readonly JournalRecord[], markers: readonly number[], error: unknown): unknown {
   try {
-    writeBack(target, records, 'before');
+    writeBack(target, records, markers, 'before');
     return error;
   } catch {
+    if (!hasJournal(target)) return error;
     const problem = error instanceof KdumpError ? error : new KdumpError('io', String(error));
     return new KdumpError('io', problem.problem, {
       ...problem.details,
@@ -189,9 +206,14 @@ function takenBack(target: PatchTarget, records: readonly JournalRecord[], error
 }
 
 /** Writes one side of every record, and removes the journal once that is on the disk. */
-export function writeBack(target: PatchTarget, records: readonly JournalRecord[], side: 'before' | 'after'): void {
+export function writeBack(
+  target: PatchTarget,
+  records: readonly JournalRecord[],
+  markers: readonly number[],
+  side: 'before' | 'after',
+): void {
   const { fileSystem, directory, name } = target;
-  writeAll(target, sideOf(records, side));
+  writeMarked(target, sideOf(records, side), records.length === 0 ? [] : markers);
   fileSystem.removeIn(directory, journalNameOf(name));
   fileSystem.sync(directory);
 }

@@ -69,10 +69,12 @@ function textOf(fileSystem: FileSystem, path: string): string {
  */
 export function refuseUse(file: string, { mapping, locking }: Users, live: boolean, force: boolean): void {
   const pids = [...new Set([...mapping.map(({ pid }) => pid), ...locking])];
+  // The kernel shows -1 for a lock that belongs to an open file, not to a process.
+  const named = pids.filter((pid) => pid > 0);
   if (pids.length > 0 && !live) {
     throw new KdumpError('io', 'another process has it in use', {
       file,
-      found: `process ${pids.join(', ')}`,
+      found: named.length > 0 ? `process ${named.join(', ')}` : 'a lock on a part of it',
       expected: 'nobody',
       remedy: 'if it is the memory of a guest, pause the guest and give --live',
     });

@@ -1,7 +1,7 @@
 import type { FileSystem } from '../file/file-system.js';
 import { readImage, type OpenImageOptions } from '../image/open.js';
 import type { KdumpImage } from '../image/image.js';
-import { recover, type Recovery } from './recover.js';
+import { recover, type RecoverOptions, type Recovery } from './recover.js';
 import { closeTarget, openTarget, type PatchTarget } from './target.js';
 
 /**
@@ -13,10 +13,11 @@ export function openForPatching(
   fileSystem: FileSystem,
   path: string,
   options: OpenImageOptions = {},
+  use: Pick<RecoverOptions, 'live'> = {},
 ): { target: PatchTarget; image: KdumpImage; recovery: Recovery } {
   const target = openTarget(fileSystem, path);
   try {
-    const recovery = recover(target);
+    const recovery = recover(target, { live: use.live });
     return { target, image: readImage(target.file, options), recovery };
   } catch (error) {
     closeTarget(target);

@@ -2,6 +2,7 @@ import { KdumpError } from '../errors.js';
 import { bootIdOf, findJournal, journalNameOf } from '../journal/find-journal.js';
 import type { Journal } from '../journal/journal.js';
 import { writeBack } from './commit.js';
+import { refuseUse, usersOf } from './in-use.js';
 import type { PatchTarget } from './target.js';
 
 /**
@@ -16,6 +17,8 @@ export interface RecoverOptions {
   readonly forward?: boolean | undefined;
   /** Even if somebody else wrote to the image since, or the host restarted under a guest. */
   readonly force?: boolean | undefined;
+  /** The file is somebody's memory, such as that of a paused guest. */
+  readonly live?: boolean | undefined;
 }
 
 /**
@@ -27,15 +30,20 @@ export interface RecoverOptions {
  *
  * @throws KdumpError `refused` when somebody else wrote, or the journal is that of a guest that is gone; `io`
  */
-export function recover(target: PatchTarget, { forward = false, force = false }: RecoverOptions = {}): Recovery {
+export function recover(target: PatchTarget, { forward = false, force = false, live = false }: RecoverOptions = {}): Recovery {
   const { fileSystem, file, directory, name, status } = target;
   const found = findJournal(fileSystem, directory, name, status, file.path);
-  if (found.state === 'none') return 'none';
+  if (found.state === 'none') {
+    // Whoever removed a journal last may have been killed before that reached the disk.
+    fileSystem.sync(directory);
+    return 'none';
+  }
   if (found.state === 'cold') {
     fileSystem.removeIn(directory, journalNameOf(name));
     fileSystem.sync(directory);
     return 'untouched';
   }
+  refuseUse(file.path, usersOf(fileSystem, status), live, force);
   const { journal } = found;
   const sameBoot = journal.bootId === bootIdOf(fileSystem);
   if (!force) {
@@ -55,7 +63,7 @@ export function recover(target: PatchTarget, { forward = false, force = false }:
       });
     }
   }
-  writeBack(target, journal.records, forward ? 'after' : 'before');
+  writeBack(target, journal.records, journal.markers, forward ? 'after' : 'before');
   return forward ? 'finished' : 'taken back';
 }
 

@@ -53,8 +53,14 @@ export function openTarget(fileSystem: FileSystem, path: string): PatchTarget {
 
 /** Releases the lock with the descriptor. */
 export function closeTarget({ fileSystem, file, directory }: PatchTarget): void {
-  file.close();
-  fileSystem.close(directory);
+  // Everything is on the disk by now; a failing close must not hide what went wrong before.
+  for (const descriptor of [file.descriptor, directory]) {
+    try {
+      fileSystem.close(descriptor);
+    } catch {
+      continue;
+    }
+  }
 }
 
 /** Whether the file is still the one that its path leads to. */

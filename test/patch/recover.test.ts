@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { encodeJournal } from '../../src/journal/journal.js';
 import { recover, type RecoverOptions } from '../../src/patch/recover.js';
@@ -92,7 +93,7 @@ describe('recovery', () => {
     expect(recovered(disk(mixed, { live: true })).image).toEqual(OLD);
   });
 
-  test('an undo file in the place of a journal is none', () => {
+  test('an undo file in the place of a journal is refused, and not removed', () => {
     const start = diskWith(
       OLD,
       encodeJournal({
@@ -105,6 +106,14 @@ describe('recovery', () => {
         markers: [],
       }),
     );
-    expect(recovered(start).image).toEqual(OLD);
+    expect(refused(start)).toContain('an undo file');
+  });
+
+  test('a whole journal of another version is refused, and not removed', () => {
+    const bytes = Uint8Array.from(disk(mixed).data.get(IMAGE_INODE + 1) ?? []);
+    bytes[8] = 2;
+    bytes.fill(0, 128, 160);
+    bytes.set(createHash('sha256').update(bytes).digest(), 128);
+    expect(refused(diskWith(mixed, bytes))).toContain('another version');
   });
 });

@@ -14,7 +14,7 @@ export interface UndoOptions extends ApplyOptions {
 export function undo(fileSystem: FileSystem, path: string, undoFile: string, options: UndoOptions, console: Console): Outcome {
   const target = openTarget(fileSystem, path);
   try {
-    const recovery = recover(target);
+    const recovery = recover(target, { live: options.live });
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
     const written = undoPatch(target, undoFile, options);
     console.print(
