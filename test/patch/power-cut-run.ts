@@ -39,6 +39,9 @@ const FAILING = [
   { call: 'removeIn', index: 1 },
 ] as const;
 
+/** Enough of one trace's recoveries: each has more steps than a patch, and is cut three times over. */
+const RECOVERY_STATES = 12_000;
+
 /** Cuts the power everywhere in the traces of `seeds`, and in the recoveries of what that leaves. */
 export function runModel(seeds: readonly number[], samples: number, recoveries: number): Tally {
   const tally: Tally = { states: 0, distinct: 0, recoveryStates: 0, recoveryDistinct: 0, problems: [] };
@@ -52,9 +55,9 @@ export function runModel(seeds: readonly number[], samples: number, recoveries: 
       tally.states += checker.states;
       tally.distinct += checker.distinct;
       const recovery = new Checker(trace.versions, REAL_STEPS, trace.machine);
-      for (let i = 0; i < recoveries && name !== 'tiny'; i += 1) {
+      for (let i = 0; i < recoveries && recovery.states < RECOVERY_STATES && name !== 'tiny'; i += 1) {
         const disk = left[Math.floor(random() * left.length)];
-        if (disk !== undefined) checkRecovery(recovery, disk, trace.machine.boot + 1, REAL_STEPS, sampling, 3);
+        if (disk !== undefined) checkRecovery(recovery, disk, trace.machine.boot + 1, REAL_STEPS, { random, samples: samples / 4, exhaustive: 7 }, 3);
       }
       tally.recoveryStates += recovery.states;
       tally.recoveryDistinct += recovery.distinct;
