@@ -57,7 +57,8 @@ export function runModel(seeds: readonly number[], samples: number, recoveries: 
       const recovery = new Checker(trace.versions, REAL_STEPS, trace.machine);
       for (let i = 0; i < recoveries && recovery.states < RECOVERY_STATES && name !== 'tiny'; i += 1) {
         const disk = left[Math.floor(random() * left.length)];
-        if (disk !== undefined) checkRecovery(recovery, disk, trace.machine.boot + 1, REAL_STEPS, { random, samples: samples / 4, exhaustive: 7 }, 3);
+        if (disk !== undefined)
+          checkRecovery(recovery, disk, trace.machine.boot + 1, REAL_STEPS, { random, samples: samples / 4, exhaustive: 7 }, 3);
       }
       tally.recoveryStates += recovery.states;
       tally.recoveryDistinct += recovery.distinct;
