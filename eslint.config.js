@@ -17,9 +17,24 @@ export default tseslint.config(
     // fs.writeSync ignores a position that is not a safe integer and writes at the file's current offset instead.
     // One module owns the calls that take a position.
     files: ['src/**/*.ts', 'bin/**/*.ts'],
-    ignores: ['src/file/node-file-system.ts'],
+    ignores: ['src/file/node-file-system.ts', 'src/file/standard-streams.ts'],
     rules: {
       'no-restricted-imports': ['error', { paths: ['fs', 'node:fs', 'fs/promises', 'node:fs/promises'] }],
+    },
+  },
+  {
+    files: ['**/*.cjs'],
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: {
+        require: 'readonly',
+        Buffer: 'readonly',
+        process: 'readonly',
+        __filename: 'readonly',
+        __dirname: 'readonly',
+        module: 'readonly',
+        exports: 'readonly',
+      },
     },
   },
   { files: ['**/*.mjs'], languageOptions: { globals: { console: 'readonly', process: 'readonly', Buffer: 'readonly', URL: 'readonly' } } },

@@ -1,20 +1,25 @@
-import { nodeFileSystem } from '../src/file/node-file-system.js';
+import { isatty } from 'node:tty';
 import { run } from '../src/cli/program.js';
+import { nodeFileSystem } from '../src/file/node-file-system.js';
+import { writeStandard } from '../src/file/standard-streams.js';
 
 declare const PROGRAM_VERSION: string;
 
-// A reader that has seen enough closes the pipe; that is no reason to fail, or to change the exit code.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exitCode = 5;
-  });
-}
+let allWritten = true;
+const writeTo = (descriptor: 1 | 2) => (text: string) => {
+  allWritten = writeStandard(descriptor, text) && allWritten;
+};
+const end = (code: number): void => {
+  process.exitCode = allWritten ? code : 5;
+};
 
-process.exitCode = run(process.argv.slice(2), {
+const code = run(process.argv.slice(2), {
   fileSystem: nodeFileSystem,
   version: PROGRAM_VERSION,
   environment: process.env,
-  isTerminal: process.stdout.isTTY,
-  writeOut: (text) => process.stdout.write(text),
-  writeError: (text) => process.stderr.write(text),
+  isTerminal: isatty(1),
+  writeOut: writeTo(1),
+  writeError: writeTo(2),
 });
+if (typeof code === 'number') end(code);
+else void code.then(end);

@@ -1,25 +1,46 @@
-// Bundles the command-line program into one file: one module to load is the fastest start Node has.
-import { chmodSync, readFileSync, renameSync } from 'node:fs';
+// Bundles the command-line program into one file, beside the few lines that start it and V8's code cache for this Node.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { lazyBuiltins } from './build/lazy-builtins.mjs';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-const outfile = new URL('../dist/kdump-hotplug.cjs', import.meta.url).pathname;
+const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const { version } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
 
-const unfinished = `${outfile}.${process.pid}`;
-
-await build({
-  entryPoints: [new URL('../bin/kdump-hotplug.ts', import.meta.url).pathname],
-  outfile: unfinished,
+const {
+  outputFiles: [bundle],
+} = await build({
+  entryPoints: [at('bin/kdump-hotplug.ts')],
+  outfile: at('dist/program.cjs'),
+  write: false,
   bundle: true,
   platform: 'node',
   target: 'node20',
   format: 'cjs',
   minify: true,
-  keepNames: true,
   legalComments: 'none',
-  banner: { js: '#!/usr/bin/env node' },
+  // One byte a character: the program is read without decoding.
+  charset: 'ascii',
+  plugins: [lazyBuiltins],
   define: { PROGRAM_VERSION: JSON.stringify(version) },
 });
-chmodSync(unfinished, 0o755);
-// In one step, for whoever runs the program meanwhile.
-renameSync(unfinished, outfile);
+
+const code = bundle.text;
+const id = createHash('sha256').update(code).digest('hex').slice(0, 32);
+
+/** In one step, for whoever runs the program meanwhile. */
+function replace(path, contents, mode) {
+  const unfinished = `${path}.${process.pid}`;
+  writeFileSync(unfinished, contents);
+  chmodSync(unfinished, mode);
+  renameSync(unfinished, path);
+}
+
+mkdirSync(at('dist'), { recursive: true });
+for (const name of readdirSync(at('dist'))) if (name.endsWith('.cache')) rmSync(at(`dist/${name}`));
+replace(at('dist/program.cjs'), `${code}//${id}`, 0o644);
+replace(at('dist/kdump-hotplug.cjs'), readFileSync(at('scripts/build/start.cjs')), 0o755);
+// The first run makes the cache, with the functions that it used.
+execFileSync(process.execPath, [at('dist/kdump-hotplug.cjs'), 'inspect', at('fixtures/images/ppc64le-64k.kdump')]);

@@ -7,15 +7,14 @@ import type { Console } from './console.js';
 import { inspectToJson } from './json.js';
 
 /** Opens an image that was just written, which proves that it can be, and says what it is. */
-export function reportNewImage(fileSystem: FileSystem, path: string, json: boolean, console: Console): void {
+export function reportNewImage(fileSystem: FileSystem, path: string, console: Console): void {
   const image = openImage(fileSystem, path);
   try {
     const { segments, architecture, memory } = image;
     const digest = image.purgatory?.regions == null ? 'absent' : 'unchecked';
-    console.print(
-      json
-        ? JSON.stringify(inspectToJson(image, digest, soundFindings(image)), null, 2)
-        : `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(BigInt(memory.file.size))}`,
+    console.result(
+      () => inspectToJson(image, digest, soundFindings(image)),
+      () => `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(BigInt(memory.file.size))}`,
     );
   } finally {
     closeImage(image);

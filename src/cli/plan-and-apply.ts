@@ -10,6 +10,8 @@ import type { Change } from '../machine/changes.js';
 import { applyPlan, patchOf } from '../patch/apply.js';
 import { closeTarget } from '../patch/target.js';
 import { saveUndo } from '../patch/undo.js';
+import type { Command } from 'commander';
+import type { Context } from './command.js';
 import type { Console } from './console.js';
 import { planToJson } from './json.js';
 import { openForPatchingFrom, openImageFrom, type ImageOptions } from './options.js';
@@ -23,7 +25,15 @@ export interface WriteOptions {
   overwrite?: boolean;
   saveUndo?: string;
   live?: boolean;
-  json?: boolean;
+}
+
+export function addWriteOptions(command: Command): Command {
+  return command
+    .option('-n, --dry-run', 'write nothing, show what would be written')
+    .option('-o, --output <file>', 'write to a copy, leave the image alone')
+    .option('--save-undo <file>', 'keep what is needed to take the patch back')
+    .option('--live', 'the file is the memory of a paused guest')
+    .option('--overwrite', 'replace an existing output file');
 }
 
 interface Work {
@@ -32,24 +42,19 @@ interface Work {
 }
 
 /** Plans, writes unless it is a dry run, and reports. `plan` is `apply --dry-run`: both go through the same computations and checks. */
-export function planAndApply(
-  fileSystem: FileSystem,
-  path: string,
-  options: ImageOptions & WriteOptions,
-  console: Console,
-  work: Work,
-): Outcome {
+export function planAndApply(context: Context, path: string, options: ImageOptions & WriteOptions, work: Work): Outcome {
+  const { fileSystem, console } = context;
   if (options.dryRun === true) {
-    report(onlyPlanned(fileSystem, path, options, work), path, false, options, console);
+    report(onlyPlanned(fileSystem, path, options, work), path, false, console);
     return 'done';
   }
   const { output, saveUndo: undoFile } = options;
   if (undoFile !== undefined) refuseSame(fileSystem, undoFile, [path, ...(output === undefined ? [] : [output])]);
-  if (output === undefined) patch(fileSystem, path, path, options, console, work);
+  if (output === undefined) patch(context, path, path, options, work);
   else {
     const temporary = copyForPatching(fileSystem, path, output, options);
     try {
-      patch(fileSystem, temporary, output, options, console, work);
+      patch(context, temporary, output, options, work);
       moveIntoPlace(fileSystem, temporary, output);
     } catch (error) {
       fileSystem.remove(temporary);
@@ -94,14 +99,7 @@ function onlyPlanned(fileSystem: FileSystem, path: string, options: ImageOptions
 }
 
 /** @param shown the name that the result will have */
-function patch(
-  fileSystem: FileSystem,
-  path: string,
-  shown: string,
-  options: ImageOptions & WriteOptions,
-  console: Console,
-  work: Work,
-): void {
+function patch({ fileSystem, console }: Context, path: string, shown: string, options: ImageOptions & WriteOptions, work: Work): void {
   const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options, { live: options.live });
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
@@ -110,14 +108,15 @@ function patch(
     const { written, unknownUsers } = applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
     if (unknownUsers > 0) console.detail(`could not look whether ${unknownUsers} processes use ${printable(path)}`);
     if (written > 0) console.detail(`${written} bytes written and read back`);
-    report(plan, shown, written > 0, options, console);
+    report(plan, shown, written > 0, console);
   } finally {
     closeTarget(target);
   }
 }
 
-function report(plan: Plan, file: string, applied: boolean, options: WriteOptions, console: Console): void {
-  console.print(
-    options.json === true ? JSON.stringify(planToJson(plan, file, applied), null, 2) : renderPlan(plan, file, applied, console.theme),
+function report(plan: Plan, file: string, applied: boolean, console: Console): void {
+  console.result(
+    () => planToJson(plan, file, applied),
+    (theme) => renderPlan(plan, file, applied, theme),
   );
 }

@@ -1,5 +1,26 @@
 import { spawnSync } from 'node:child_process';
-import * as fs from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+  type BigIntStats,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import { assertPosition, safePosition } from '../bytes/position.js';
@@ -7,10 +28,10 @@ import type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file-sy
 
 const FLAGS: Record<OpenMode, number> = {
   // O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer.
-  read: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK,
-  modify: fs.constants.O_RDWR | fs.constants.O_NONBLOCK,
-  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
-  replace: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_TRUNC,
+  read: constants.O_RDONLY | constants.O_NONBLOCK,
+  modify: constants.O_RDWR | constants.O_NONBLOCK,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
 };
 
 const paths = new Map<number, string>();
@@ -18,25 +39,25 @@ const paths = new Map<number, string>();
 /** The real file system, and the only place that calls node:fs. */
 export const nodeFileSystem: FileSystem = {
   open(path, mode) {
-    const descriptor = attempt('open', path, () => fs.openSync(path, FLAGS[mode], 0o666));
+    const descriptor = attempt('open', path, () => openSync(path, FLAGS[mode], 0o666));
     paths.set(descriptor, path);
     return descriptor;
   },
   close(descriptor) {
     attempt('close', descriptor, () => {
-      fs.closeSync(descriptor);
+      closeSync(descriptor);
     });
     paths.delete(descriptor);
   },
   status(descriptor) {
-    return attempt('stat', descriptor, () => statusOf(fs.fstatSync(descriptor, { bigint: true })));
+    return attempt('stat', descriptor, () => statusOf(fstatSync(descriptor, { bigint: true })));
   },
   read(descriptor, into, position) {
     return attempt('read', descriptor, () => {
       assertPosition(position);
       let done = 0;
       while (done < into.length) {
-        const count = fs.readSync(descriptor, into, done, into.length - done, safePosition(position + done));
+        const count = readSync(descriptor, into, done, into.length - done, safePosition(position + done));
         if (count === 0) break;
         done += count;
       }
@@ -48,23 +69,23 @@ export const nodeFileSystem: FileSystem = {
       // A short write hides its errno; writing the rest brings it out.
       assertPosition(position);
       for (let done = 0; done < bytes.length;) {
-        done += fs.writeSync(descriptor, bytes, done, bytes.length - done, safePosition(position + done));
+        done += writeSync(descriptor, bytes, done, bytes.length - done, safePosition(position + done));
       }
     });
   },
   sync(descriptor) {
     attempt('sync', descriptor, () => {
-      fs.fsyncSync(descriptor);
+      fsyncSync(descriptor);
     });
   },
   remove(path) {
     attempt('remove', path, () => {
-      fs.rmSync(path, { force: true });
+      rmSync(path, { force: true });
     });
   },
   rename(from, to) {
     attempt('rename', from, () => {
-      fs.renameSync(from, to);
+      renameSync(from, to);
     });
   },
   copy(from, to) {
@@ -75,8 +96,8 @@ export const nodeFileSystem: FileSystem = {
       const target = nodeFileSystem.open(to, 'create');
       try {
         attempt('copy', to, () => {
-          fs.ftruncateSync(target, safePosition(size));
-          fs.fchmodSync(target, mode & 0o777);
+          ftruncateSync(target, safePosition(size));
+          fchmodSync(target, mode & 0o777);
         });
         copyData(source, target);
         nodeFileSystem.sync(target);
@@ -88,10 +109,10 @@ export const nodeFileSystem: FileSystem = {
     }
   },
   exists(path) {
-    return fs.lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   },
   kindOf(path) {
-    return attempt('stat', path, () => statusOf(fs.statSync(path, { bigint: true })).kind);
+    return attempt('stat', path, () => statusOf(statSync(path, { bigint: true })).kind);
   },
   readStart(path, limit) {
     const descriptor = nodeFileSystem.open(path, 'read');
@@ -118,44 +139,42 @@ export const nodeFileSystem: FileSystem = {
     for (let at = resolve(path); !nodeFileSystem.exists(at); at = dirname(at)) missing.push(at);
     for (const at of missing.reverse()) {
       attempt('make directory', at, () => {
-        fs.mkdirSync(at);
+        mkdirSync(at);
       });
     }
   },
   realPath(path) {
-    return attempt('resolve', path, () => fs.realpathSync(path));
+    return attempt('resolve', path, () => realpathSync(path));
   },
   openDirectory(path) {
-    const descriptor = attempt('open', path, () =>
-      fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW),
-    );
+    const descriptor = attempt('open', path, () => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
     paths.set(descriptor, path);
     return descriptor;
   },
   statusIn(directory, name) {
     const path = pathIn(directory, name);
-    const stat = attempt('stat', nameIn(directory, name), () => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }));
+    const stat = attempt('stat', nameIn(directory, name), () => lstatSync(path, { bigint: true, throwIfNoEntry: false }));
     return stat === undefined ? undefined : statusOf(stat);
   },
   openIn(directory, name, mode) {
     const shown = nameIn(directory, name);
-    const descriptor = attempt('open', shown, () => fs.openSync(pathIn(directory, name), FLAGS[mode] | fs.constants.O_NOFOLLOW, 0o600));
+    const descriptor = attempt('open', shown, () => openSync(pathIn(directory, name), FLAGS[mode] | constants.O_NOFOLLOW, 0o600));
     paths.set(descriptor, shown);
     return descriptor;
   },
   removeIn(directory, name) {
     attempt('remove', nameIn(directory, name), () => {
-      fs.rmSync(pathIn(directory, name), { force: true });
+      rmSync(pathIn(directory, name), { force: true });
     });
   },
   setAttributes(descriptor, { user, group, mode }) {
     attempt('set the mode of', descriptor, () => {
-      fs.fchmodSync(descriptor, mode);
+      fchmodSync(descriptor, mode);
     });
     // Only root may give files away; another user's journal stays its own.
     if (process.geteuid?.() === 0) {
       attempt('set the owner of', descriptor, () => {
-        fs.fchownSync(descriptor, user, group);
+        fchownSync(descriptor, user, group);
       });
     }
   },
@@ -174,7 +193,7 @@ export const nodeFileSystem: FileSystem = {
     return status === 0;
   },
   volumeType(path) {
-    return attempt('stat the file system of', path, () => fs.statfsSync(path, { bigint: true }).type);
+    return attempt('stat the file system of', path, () => statfsSync(path, { bigint: true }).type);
   },
   now() {
     return BigInt(Date.now()) * 1_000_000n;
@@ -185,8 +204,8 @@ export const nodeFileSystem: FileSystem = {
   list(path) {
     return attempt('list', path, () =>
       // Not with file types: a process that ends meanwhile makes listing /proc with them fail.
-      fs.readdirSync(path).flatMap((name): DirectoryEntry[] => {
-        const stat = fs.lstatSync(`${path}/${name}`, { throwIfNoEntry: false });
+      readdirSync(path).flatMap((name): DirectoryEntry[] => {
+        const stat = lstatSync(`${path}/${name}`, { throwIfNoEntry: false });
         return stat === undefined ? [] : [{ name, kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other' }];
       }),
     );
@@ -196,7 +215,7 @@ export const nodeFileSystem: FileSystem = {
 /** Whether the file system made `to` a clone of `from`, sharing all blocks. */
 function isCloned(from: string, to: string): boolean {
   try {
-    fs.copyFileSync(from, to, fs.constants.COPYFILE_FICLONE_FORCE | fs.constants.COPYFILE_EXCL);
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
     return true;
   } catch {
     return false;
@@ -234,7 +253,7 @@ function readStream(descriptor: number, limit: number): Uint8Array {
 function readAvailable(descriptor: number, into: Uint8Array): number {
   for (;;) {
     try {
-      return fs.readSync(descriptor, into);
+      return readSync(descriptor, into);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
       nodeFileSystem.pause(10);
@@ -242,7 +261,7 @@ function readAvailable(descriptor: number, into: Uint8Array): number {
   }
 }
 
-function statusOf(stat: fs.BigIntStats): FileStatus {
+function statusOf(stat: BigIntStats): FileStatus {
   return {
     kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
     size: stat.size,

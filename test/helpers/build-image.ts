@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { buildFdt, cells, node, prop, type Item, type Prop } from '../fdt/build.js';
 import type { Role } from './capture-image.js';
-import { run as runProgram } from '../../src/cli/program.js';
+import { runHere } from './run-here.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import type { RunResult } from './run.js';
 
@@ -530,20 +530,7 @@ export function coreFile(path: string, built: Built, loads: readonly CoreLoad[],
  * runs in the tests of the command line and of the ppc64le captures.
  */
 export function run(args: readonly string[], { input = '' }: { input?: string } = {}): RunResult {
-  let [stdout, stderr] = ['', ''];
-  const status = runProgram(args, {
-    fileSystem: { ...nodeFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) },
-    version: '',
-    environment: {},
-    isTerminal: false,
-    writeOut: (text) => {
-      stdout += text;
-    },
-    writeError: (text) => {
-      stderr += text;
-    },
-  });
-  return { status, stdout, stderr };
+  return runHere(args, { fileSystem: { ...nodeFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) } });
 }
 
 /** PT_LOADs and PT_NOTEs of an elfcorehdr as readelf sees them: `LOAD offset vaddr paddr filesz memsz`. */

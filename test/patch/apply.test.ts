@@ -1,11 +1,11 @@
 import { fstatSync, readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { run, type World } from '../../src/cli/program.js';
 import { KdumpError } from '../../src/errors.js';
 import type { FileSystem } from '../../src/file/file-system.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
+import { runHere } from '../helpers/run-here.js';
 
 const folder = scratchFolder();
 const ADD = ['--add-memory', '0x80000000+256M'];
@@ -56,20 +56,8 @@ class Recorder {
   };
 
   run(args: readonly string[]): { status: number; out: string; error: string } {
-    let [out, error] = ['', ''];
-    const world: World = {
-      fileSystem: this.fileSystem,
-      version: '0',
-      environment: {},
-      isTerminal: false,
-      writeOut: (text) => {
-        out += text;
-      },
-      writeError: (text) => {
-        error += text;
-      },
-    };
-    return { status: run(args, world), out, error };
+    const { status, stdout, stderr } = runHere(args, { fileSystem: this.fileSystem });
+    return { status, out: stdout, error: stderr };
   }
 }
 

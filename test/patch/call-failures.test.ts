@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { run } from '../../src/cli/program.js';
 import { KdumpError } from '../../src/errors.js';
 import type { FileSystem } from '../../src/file/file-system.js';
 import { journalNameOf } from '../../src/journal/find-journal.js';
@@ -8,6 +7,7 @@ import { commitPatch } from '../../src/patch/commit.js';
 import { recover } from '../../src/patch/recover.js';
 import { closeTarget, openTarget } from '../../src/patch/target.js';
 import { saveUndo, undoPatch } from '../../src/patch/undo.js';
+import { runHere } from '../helpers/run-here.js';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { failingCalls } from './failing-calls.js';
 import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem, type Disk } from './model-file-system.js';
@@ -77,15 +77,7 @@ const recovering = (fileSystem: FileSystem, forward = false): void => {
 /** Runs a whole command, and turns its exit code into an error. */
 function commandLine(...args: string[]): (fileSystem: FileSystem) => void {
   return (fileSystem) => {
-    let stderr = '';
-    const status = run(args, {
-      fileSystem,
-      version: 'test',
-      environment: {},
-      isTerminal: false,
-      writeOut: () => undefined,
-      writeError: (text) => (stderr += text),
-    });
+    const { status, stderr } = runHere(args, { fileSystem });
     if (status === 5) throw new KdumpError('io', stderr);
     expect({ status, stderr }).toEqual({ status: 0, stderr: expect.any(String) as string });
   };

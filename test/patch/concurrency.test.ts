@@ -6,7 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { fileURLToPath } from 'node:url';
 import { copyOf } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
-import { command } from './kill-scenarios.js';
+import { runHere } from '../helpers/run-here.js';
 
 const PATCHERS = 64;
 const READERS = 2;
@@ -39,7 +39,7 @@ interface MemoryRange {
 }
 
 function memoryOf(image: string): MemoryRange[] {
-  const { status, stdout, stderr } = command(['inspect', image, '--json']);
+  const { status, stdout, stderr } = runHere(['inspect', image, '--json']);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return (JSON.parse(stdout) as { elfcorehdr: { memory: MemoryRange[] } }).elfcorehdr.memory;
 }

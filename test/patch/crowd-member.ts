@@ -1,29 +1,16 @@
 import { existsSync } from 'node:fs';
-import { run } from '../../src/cli/program.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
+import { runHere } from '../helpers/run-here.js';
 
 // Child process of the concurrency test: `patch <go> <image> <option>...` or `read <go> <image> <stop>`. Waits until the file <go> exists.
 
 const BUSY = 5;
 const [task, go = '', image = '', ...rest] = process.argv.slice(2);
 
-function command(args: readonly string[]): { status: number; stdout: string; stderr: string } {
-  let [stdout, stderr] = ['', ''];
-  const status = run(args, {
-    fileSystem: nodeFileSystem,
-    version: 'test',
-    environment: {},
-    isTerminal: false,
-    writeOut: (text) => (stdout += text),
-    writeError: (text) => (stderr += text),
-  });
-  return { status, stdout, stderr };
-}
-
 while (!existsSync(go)) nodeFileSystem.pause(5);
 if (task === 'patch') {
   for (let attempts = 1; ; attempts += 1) {
-    const { status, stderr } = command(['apply', image, ...rest]);
+    const { status, stderr } = runHere(['apply', image, ...rest]);
     if (status !== BUSY || attempts > 2000 || !stderr.includes('another process is patching it')) {
       process.stdout.write(JSON.stringify({ status, attempts, stderr }));
       break;
@@ -36,7 +23,7 @@ if (task === 'patch') {
   const states = new Set<string>();
   while (!existsSync(rest[0] ?? '')) {
     nodeFileSystem.pause(20);
-    const { status, stdout, stderr } = command(['inspect', image, '--json']);
+    const { status, stdout, stderr } = runHere(['inspect', image, '--json']);
     seen.reads += 1;
     if (status === BUSY) seen.busy += 1;
     else if (status !== 0) seen.failures.push(stderr);

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { run, scratchFolder } from '../helpers/run.js';
-import { command } from './kill-scenarios.js';
+import { runHere } from '../helpers/run-here.js';
 
 const PAGE = 4096;
 const ADD = ['--add-memory', '0x80000000+256M', '--add-cpu', '2'];
@@ -48,7 +48,7 @@ describe.skipIf(!canMount())('a full disk', () => {
   test('leaves the old image or the new one, however little room there is', () => {
     const whole = join(folder, 'whole');
     copyFileSync(fixtureImage('ppc64le-64k'), whole);
-    expect(command(['apply', whole, ...ADD]).status).toBe(0);
+    expect(runHere(['apply', whole, ...ADD]).status).toBe(0);
     const after = readFileSync(whole);
     const used = Math.ceil(source.length / PAGE) * PAGE;
     const outcomes = new Set<string>();
@@ -58,7 +58,7 @@ describe.skipIf(!canMount())('a full disk', () => {
       // A size of 0 would be no limit at all.
       expect(mounted(used + pages * PAGE)).toBe(true);
       writeFileSync(image, source);
-      const { status, stderr } = command(['apply', image, ...ADD]);
+      const { status, stderr } = runHere(['apply', image, ...ADD]);
       const now = readFileSync(image);
       const left = existsSync(join(volume, '.image.kdhp-journal'));
       expect([status === 0 ? 'new' : 'old', left], `${pages} pages: ${stderr}`).toEqual([
@@ -106,7 +106,7 @@ describe.skipIf(!canMount())('a full disk', () => {
     make();
     const used = statSync(image).blocks * 512;
     const before = state();
-    const { status, stderr } = command(args);
+    const { status, stderr } = runHere(args);
     expect({ status, stderr }).toMatchObject({ status: 0 });
     const after = state();
     expect(statSync(image).blocks * 512).toBeGreaterThan(used);
@@ -114,8 +114,8 @@ describe.skipIf(!canMount())('a full disk', () => {
     for (let pages = 0; pages <= 30; pages += 1) {
       expect(mounted(used + pages * PAGE)).toBe(true);
       make();
-      const result = command(args);
-      const shown = command(['inspect', image, ...options]);
+      const result = runHere(args);
+      const shown = runHere(['inspect', image, ...options]);
       expect(shown.status, `${pages} pages: ${shown.stderr}`).toBe(0);
       const now = state();
       const journal = existsSync(join(volume, '.image.kdhp-journal'));
@@ -126,7 +126,7 @@ describe.skipIf(!canMount())('a full disk', () => {
       // With room again, recovery works.
       expect(result.stderr).toContain('recover');
       expect(spawnSync('mount', ['-o', 'remount,size=64M', volume]).status).toBe(0);
-      expect(command(['recover', image])).toMatchObject({ status: 0 });
+      expect(runHere(['recover', image])).toMatchObject({ status: 0 });
       expect(state() === before).toBe(true);
     }
     console.log([...outcomes].map(([outcome, count]) => `${outcome.trim()}: ${count}`).join(', '));

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { copyOf } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
-import { command } from './kill-scenarios.js';
+import { runHere } from '../helpers/run-here.js';
 
 const ADD = ['--add-memory', '0x90000000+16M'];
 const folder = scratchFolder();
@@ -55,40 +55,40 @@ describe.skipIf(!hasPython())('a file that somebody uses', () => {
     const image = copyOf('tiny-ppc64', folder);
     const before = readFileSync(image, 'latin1');
     const { pid } = await user(image, python);
-    const { status, stderr } = command(['apply', image, ...ADD]);
+    const { status, stderr } = runHere(['apply', image, ...ADD]);
     expect({ status, stderr }).toEqual({
       status: 5,
       stderr: expect.stringContaining(isKnown ? `process ${pid ?? ''}` : 'in use') as string,
     });
     expect(readFileSync(image, 'latin1') === before).toBe(true);
     // Reading goes on.
-    expect(command(['inspect', image]).status).toBe(0);
+    expect(runHere(['inspect', image]).status).toBe(0);
   });
 
   test('is patched with --live only while the process that maps it stands still', async () => {
     const image = copyOf('tiny-ppc64', folder);
     const before = readFileSync(image, 'latin1');
     const guest = await user(image, MAPPED);
-    const { status, stderr } = command(['apply', image, ...ADD, '--live']);
+    const { status, stderr } = runHere(['apply', image, ...ADD, '--live']);
     expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('--force') as string });
     expect(readFileSync(image, 'latin1') === before).toBe(true);
     await stopped(guest);
-    expect(command(['apply', image, ...ADD])).toMatchObject({ status: 5 });
-    expect(command(['apply', image, ...ADD, '--live'])).toMatchObject({ status: 0 });
+    expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 5 });
+    expect(runHere(['apply', image, ...ADD, '--live'])).toMatchObject({ status: 0 });
     expect(readFileSync(image, 'latin1') === before).toBe(false);
   });
 
   test('is patched with --live --force while it runs', async () => {
     const image = copyOf('tiny-ppc64', folder);
     await user(image, MAPPED);
-    expect(command(['apply', image, ...ADD, '--live', '--force'])).toMatchObject({ status: 0 });
-    expect(command(['inspect', image, '--json']).stdout).toContain('0x90000000');
+    expect(runHere(['apply', image, ...ADD, '--live', '--force'])).toMatchObject({ status: 0 });
+    expect(runHere(['inspect', image, '--json']).stdout).toContain('0x90000000');
   });
 
   test('a mapping that nobody writes through is no use', async () => {
     const image = copyOf('tiny-ppc64', folder);
     await user(image, 'm = mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)\nn = mmap.mmap(f.fileno(), 0, mmap.MAP_PRIVATE)');
-    expect(command(['apply', image, ...ADD])).toMatchObject({ status: 0 });
+    expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 0 });
   });
 
   test('the lock of another flock(1) is respected', async () => {
@@ -98,9 +98,9 @@ describe.skipIf(!hasPython())('a file that somebody uses', () => {
       ['apply', image, ...ADD],
       ['recover', image],
     ]) {
-      const { status, stderr } = command(args);
+      const { status, stderr } = runHere(args);
       expect({ status, stderr }).toEqual({ status: 5, stderr: expect.stringContaining('another process is patching it') as string });
     }
-    expect(command(['inspect', image]).status).toBe(0);
+    expect(runHere(['inspect', image]).status).toBe(0);
   });
 });

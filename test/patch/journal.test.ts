@@ -10,7 +10,7 @@ import { encodeJournal, parseJournal, type Journal, type JournalRecord } from '.
 import { copyOf } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
 import { thrown } from '../helpers/thrown.js';
-import { command } from './kill-scenarios.js';
+import { runHere } from '../helpers/run-here.js';
 import { diskWith, ModelFileSystem } from './model-file-system.js';
 import { copied, REAL_STEPS } from './power-cut-model.js';
 import { example } from './traces.js';
@@ -271,7 +271,7 @@ describe('a planted journal is neither used nor removed', () => {
       ['recover', image],
       ['recover', image, '--force'],
     ]) {
-      const { status, stderr } = command(args);
+      const { status, stderr } = runHere(args);
       expect({ args, status, stderr }).toEqual({ args, status: 4, stderr: expect.stringContaining('kdhp-journal') as string });
       expect(readFileSync(image, 'latin1') === before).toBe(true);
       expect(isThere()).toBe(true);
@@ -281,7 +281,7 @@ describe('a planted journal is neither used nor removed', () => {
   test('but the same bytes in a file of one’s own are used', () => {
     const image = copyOf('tiny-ppc64', folder);
     writeFileSync(join(dirname(image), journalNameOf(basename(image))), harmful(image), { mode: 0o600 });
-    expect(command(['recover', image])).toMatchObject({ status: 0, stderr: '' });
+    expect(runHere(['recover', image])).toMatchObject({ status: 0, stderr: '' });
     expect(readFileSync(image).subarray(0, 64)).toEqual(Buffer.alloc(64, 0xee));
   });
 

@@ -2,24 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, existsSync, ftruncateSync, openSync, readFileSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { run as runInProcess } from '../../src/cli/program.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import { FIXTURES, fixtureImage, type FixtureImage } from '../helpers/fixtures.js';
 import { PROGRAM } from '../helpers/run.js';
-
-/** Runs the command line in this process, which is much faster than starting it. */
-export function command(args: readonly string[]): { status: number; stdout: string; stderr: string } {
-  let [stdout, stderr] = ['', ''];
-  const status = runInProcess(args, {
-    fileSystem: nodeFileSystem,
-    version: 'test',
-    environment: {},
-    isTerminal: false,
-    writeOut: (text) => (stdout += text),
-    writeError: (text) => (stderr += text),
-  });
-  return { status, stdout, stderr };
-}
+import { runHere } from '../helpers/run-here.js';
 
 /** A command that changes an image, and how to make what it starts from. */
 export interface Scenario {
@@ -99,7 +85,7 @@ function applying(name: string, source: FixtureImage, changes: readonly string[]
     name,
     prepare(folder) {
       const image = packed(folder, source);
-      if (first.length > 0) expect(command(['apply', image, ...first]).status).toBe(0);
+      if (first.length > 0) expect(runHere(['apply', image, ...first]).status).toBe(0);
       return { image, args: ['apply', image, ...changes], options: [] };
     },
   };
@@ -126,7 +112,7 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'undo',
     prepare(folder) {
       const image = packed(folder, 'ppc64le-64k-no-hotplug');
-      expect(command(['apply', image, ...ADD_MEMORY, '--add-cpu', '2', '--save-undo', join(folder, 'undo')]).status).toBe(0);
+      expect(runHere(['apply', image, ...ADD_MEMORY, '--add-cpu', '2', '--save-undo', join(folder, 'undo')]).status).toBe(0);
       return { image, args: ['undo', image, join(folder, 'undo')], options: [] };
     },
   },
@@ -247,7 +233,7 @@ function stateOf(path: string): string {
 
 /** What `inspect` says, but for how it knows it. */
 function inspected(path: string, options: readonly string[]): string {
-  const { status, stdout, stderr } = command(['inspect', path, '--json', ...options]);
+  const { status, stdout, stderr } = runHere(['inspect', path, '--json', ...options]);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return JSON.stringify({ ...(JSON.parse(stdout) as object), derived: null, file: null });
 }
@@ -269,7 +255,7 @@ export function proberOf({ name, prepare }: Scenario, folder: string): Prober {
   const result = copy ?? image;
   const seenBefore = inspected(image, options);
   // What an interrupted patch left is taken back by the command.
-  expect(command(['recover', image]).status).toBe(0);
+  expect(runHere(['recover', image]).status).toBe(0);
   const before = stateOf(image);
   const points = (fresh(), killPoints(args, folder));
   const after = stateOf(result);
@@ -289,11 +275,11 @@ export function proberOf({ name, prepare }: Scenario, folder: string): Prober {
   function checkResult(where: string): void {
     const seen = inspected(result, options);
     expect(seen === seenBefore || seen === seenAfter, `${where}: inspect`).toBe(true);
-    const { status, stderr } = command(['recover', result]);
+    const { status, stderr } = runHere(['recover', result]);
     expect({ status, stderr }, where).toEqual({ status: 0, stderr: '' });
     const state = stateOf(result);
     expect(state === before || state === after, `${where}: bytes`).toBe(true);
     expect(inspected(result, options), `${where}: inspect before and after recover`).toBe(seen);
-    expect(command(['recover', result]).stdout, where).toContain('no patch was interrupted');
+    expect(runHere(['recover', result]).stdout, where).toContain('no patch was interrupted');
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
 import { has, PROGRAM, scratchFolder } from '../helpers/run.js';
-import { command } from './kill-scenarios.js';
+import { runHere } from '../helpers/run-here.js';
 
 const ADD = ['--add-memory', '0x80000000+256M', '--add-cpu', '2'];
 const folder = scratchFolder();
@@ -12,15 +12,15 @@ const folder = scratchFolder();
 const before = readFileSync(fixtureImage('ppc64le-64k'));
 const after = ((): Buffer => {
   const image = copyOf('ppc64le-64k', folder);
-  expect(command(['apply', image, ...ADD]).status).toBe(0);
+  expect(runHere(['apply', image, ...ADD]).status).toBe(0);
   return readFileSync(image);
 })();
 
 /** `old` or `new`, at once for readers, and in the bytes after recovery. */
 function stateOf(image: string): string {
-  const { status, stdout } = command(['inspect', image, '--json']);
+  const { status, stdout } = runHere(['inspect', image, '--json']);
   expect(status).toBe(0);
-  expect(command(['recover', image]).status).toBe(0);
+  expect(runHere(['recover', image]).status).toBe(0);
   const bytes = readFileSync(image);
   const state = bytes.equals(after) ? 'new' : bytes.equals(before) ? 'old' : 'torn';
   expect((JSON.parse(stdout) as { fdt: { cpus: unknown[] } }).fdt.cpus).toHaveLength(state === 'new' ? 3 : 2);

@@ -22,7 +22,7 @@ import { closeTarget, openTarget } from '../../src/patch/target.js';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
 import { thrown } from '../helpers/thrown.js';
-import { command } from './kill-scenarios.js';
+import { runHere } from '../helpers/run-here.js';
 
 const folder = scratchFolder();
 const ADD = ['--add-memory', '0x90000000+16M'];
@@ -35,7 +35,7 @@ describe('what is patched', () => {
     chmodSync(image, 0o640);
     if (isRoot) chownSync(image, 1234, 5678);
     const before = statSync(image);
-    expect(command(['apply', image, ...ADD]).status).toBe(0);
+    expect(runHere(['apply', image, ...ADD]).status).toBe(0);
     const { ino, mode, uid, gid, size, nlink } = statSync(image);
     expect({ ino, mode, uid, gid, size, nlink }).toEqual({
       ino: before.ino,
@@ -133,7 +133,7 @@ describe('what is patched', () => {
       ['apply', path, ...ADD],
       ['recover', path],
     ])
-      expect(command(args).status).toBe(code);
+      expect(runHere(args).status).toBe(code);
   });
 
   test('is not a file that was replaced meanwhile', () => {
@@ -160,7 +160,7 @@ describe('what is patched', () => {
     expect(Buffer.from(target.file.read(0, target.file.size)).equals(original)).toBe(true);
     closeTarget(target);
     expect(readFileSync(image).equals(original)).toBe(true);
-    expect(command(['recover', image]).stdout).toContain('no patch was interrupted');
+    expect(runHere(['recover', image]).stdout).toContain('no patch was interrupted');
   });
 
   test('its directory may be moved meanwhile', () => {
@@ -196,12 +196,12 @@ describe('what is patched', () => {
   test('another process that patches it is waited for by nobody: busy, exit 5', () => {
     const image = copyOf('tiny-ppc64', folder);
     const target = openTarget(nodeFileSystem, image);
-    expect(command(['apply', image, ...ADD])).toMatchObject({
+    expect(runHere(['apply', image, ...ADD])).toMatchObject({
       status: 5,
       stderr: expect.stringContaining('another process is patching it') as string,
     });
     closeTarget(target);
-    expect(command(['apply', image, ...ADD])).toMatchObject({ status: 0 });
+    expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 0 });
   });
 });
 
@@ -211,7 +211,7 @@ describe.skipIf(!isRoot)('as root', () => {
       const image = copyOf('tiny-ppc64', folder);
       if (spawnSync('chattr', [`+${flag}`, image]).status !== 0) continue;
       try {
-        expect(command(['apply', image, ...ADD])).toMatchObject({ status: 5 });
+        expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 5 });
       } finally {
         spawnSync('chattr', [`-${flag}`, image]);
       }
@@ -227,8 +227,8 @@ describe.skipIf(!isRoot)('as root', () => {
       const image = join(mount, 'image');
       writeFileSync(image, original);
       expect(spawnSync('mount', ['-o', 'remount,ro', mount]).status).toBe(0);
-      expect(command(['inspect', image]).status).toBe(0);
-      expect(command(['apply', image, ...ADD])).toMatchObject({ status: 5, stderr: expect.stringContaining('EROFS') as string });
+      expect(runHere(['inspect', image]).status).toBe(0);
+      expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 5, stderr: expect.stringContaining('EROFS') as string });
       expect(readFileSync(image).equals(original)).toBe(true);
     } finally {
       spawnSync('umount', [mount]);
@@ -239,6 +239,6 @@ describe.skipIf(!isRoot)('as root', () => {
 test('a time of last write in the future does not stop readers', () => {
   const image = copyOf('tiny-ppc64', folder);
   utimesSync(image, new Date('2099-01-01'), new Date('2099-01-01'));
-  expect(command(['inspect', image]).status).toBe(0);
+  expect(runHere(['inspect', image]).status).toBe(0);
   unlinkSync(image);
 });

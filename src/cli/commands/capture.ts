@@ -1,20 +1,32 @@
-import type { FileSystem } from '../../file/file-system.js';
 import { refuseExisting } from '../../file/new-file.js';
 import { closeImage } from '../../image/open.js';
 import { packImage, segmentSources } from '../../image/pack.js';
-import type { Console } from '../console.js';
-import { openImageFrom, type ImageOptions } from '../options.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
+import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 import { reportNewImage } from '../new-image.js';
 
-export interface CaptureOptions extends ImageOptions {
+interface CaptureOptions extends CommonOptions, ImageOptions {
   output: string;
   iomem?: string;
   overwrite?: boolean;
-  json?: boolean;
 }
 
-export function capture(fileSystem: FileSystem, source: string, options: CaptureOptions, console: Console): Outcome {
+export const captureCommand: CommandDefinition = {
+  summary: 'take the segments out of memory into a packed image',
+  define(command, act) {
+    addImageOptions(command)
+      .argument('<memory>')
+      .requiredOption('-o, --output <image>', 'the new image')
+      .option('--iomem <file>', 'take the crashkernel range from there (default /proc/iomem for /proc/kcore)')
+      .option('--overwrite', 'replace an existing output file')
+      .action((source: string, options: CaptureOptions) => {
+        act(options, (context) => capture(context, source, options));
+      });
+  },
+};
+
+function capture({ fileSystem, console }: Context, source: string, options: CaptureOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
   const image = openImageFrom(fileSystem, source, options.iomem === undefined ? options : { ...options, crashKernelFrom: options.iomem });
   try {
@@ -22,6 +34,6 @@ export function capture(fileSystem: FileSystem, source: string, options: Capture
   } finally {
     closeImage(image);
   }
-  reportNewImage(fileSystem, options.output, options.json === true, console);
+  reportNewImage(fileSystem, options.output, console);
   return 'done';
 }

@@ -1,23 +1,34 @@
-import type { FileSystem } from '../../file/file-system.js';
 import { checkImage } from '../../hotplug/check.js';
 import { closeImage } from '../../image/open.js';
-import type { Console } from '../console.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { checkToJson } from '../json.js';
-import { openImageFrom, type ImageOptions } from '../options.js';
+import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 import { renderCheck } from '../render-check.js';
-import { stateFrom, type StateOptions } from '../state-options.js';
+import { addStateOptions, stateFrom, type StateOptions } from '../state-options.js';
 
-export interface CheckOptions extends ImageOptions, StateOptions {
-  json?: boolean;
-}
+interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {}
 
-export function check(fileSystem: FileSystem, path: string, options: CheckOptions, console: Console): Outcome {
+export const checkCommand: CommandDefinition = {
+  summary: 'is an image sound, and does it match a machine?',
+  define(command, act) {
+    addImageOptions(addStateOptions(command))
+      .argument('<image>')
+      .action((path: string, options: CheckOptions) => {
+        act(options, (context) => check(context, path, options));
+      });
+  },
+};
+
+function check({ fileSystem, console }: Context, path: string, options: CheckOptions): Outcome {
   const state = stateFrom(options, fileSystem);
   const image = openImageFrom(fileSystem, path, options);
   try {
     const result = checkImage(image, state);
-    console.print(options.json === true ? JSON.stringify(checkToJson(image, result), null, 2) : renderCheck(image, result, console.theme));
+    console.result(
+      () => checkToJson(image, result),
+      (theme) => renderCheck(image, result, theme),
+    );
     return result.sound && result.current !== false ? 'done' : 'differs';
   } finally {
     closeImage(image);

@@ -6,16 +6,15 @@ import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { segmentSources, type SegmentSource } from '../../image/pack.js';
 import { SEGMENT_NAMES, type SegmentName } from '../../image/segment.js';
-import type { Console } from '../console.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { sizeToJson } from '../json.js';
-import { openImageFrom, type ImageOptions } from '../options.js';
+import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 
-export interface ExtractOptions extends ImageOptions {
+interface ExtractOptions extends CommonOptions, ImageOptions {
   directory: string;
   manifest?: boolean;
   overwrite?: boolean;
-  json?: boolean;
 }
 
 interface Extracted {
@@ -24,13 +23,22 @@ interface Extracted {
   readonly file: string | null;
 }
 
-export function extract(
-  fileSystem: FileSystem,
-  path: string,
-  names: readonly string[],
-  options: ExtractOptions,
-  console: Console,
-): Outcome {
+export const extractCommand: CommandDefinition = {
+  summary: 'take segments out, each into a file of its own',
+  define(command, act) {
+    addImageOptions(command)
+      .argument('<image>')
+      .argument('[segment...]')
+      .option('-d, --directory <dir>', 'where the files go', '.')
+      .option('--manifest', 'also write the manifest that pack takes')
+      .option('--overwrite', 'replace existing output files')
+      .action((path: string, names: string[], options: ExtractOptions) => {
+        act(options, (context) => extract(context, path, names, options));
+      });
+  },
+};
+
+function extract({ fileSystem, console }: Context, path: string, names: readonly string[], options: ExtractOptions): Outcome {
   const image = openImageFrom(fileSystem, path, options);
   try {
     const overwrite = options.overwrite === true;
@@ -58,13 +66,13 @@ export function extract(
       size: sizeToJson(source.size),
       file: file === null ? null : target(file),
     }));
-    console.print(
-      options.json === true
-        ? JSON.stringify({ file: path, segments: rows, manifest: manifest ?? null }, null, 2)
-        : [
-            ...rows.map((row) => (row.file === null ? `${row.name}: nothing stored` : `${printable(row.file)}  ${row.size} bytes`)),
-            ...(manifest === undefined ? [] : [printable(manifest)]),
-          ].join('\n'),
+    console.result(
+      () => ({ file: path, segments: rows, manifest: manifest ?? null }),
+      () =>
+        [
+          ...rows.map((row) => (row.file === null ? `${row.name}: nothing stored` : `${printable(row.file)}  ${row.size} bytes`)),
+          ...(manifest === undefined ? [] : [printable(manifest)]),
+        ].join('\n'),
     );
     return 'done';
   } finally {

@@ -1,22 +1,33 @@
-import type { FileSystem } from '../../file/file-system.js';
 import { formatDts } from '../../fdt/dts.js';
 import { KdumpError } from '../../errors.js';
 import { soundFindings } from '../../hotplug/sound.js';
 import { verifyDigest, type DigestStatus } from '../../hotplug/verify-digest.js';
 import { closeImage } from '../../image/open.js';
-import type { Console } from '../console.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { inspectToJson } from '../json.js';
-import { openImageFrom, type ImageOptions } from '../options.js';
+import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 import { renderInspect } from '../render-inspect.js';
 
-export interface InspectOptions extends ImageOptions {
+interface InspectOptions extends CommonOptions, ImageOptions {
   verify?: boolean;
   fdt?: boolean;
-  json?: boolean;
 }
 
-export function inspect(fileSystem: FileSystem, path: string, options: InspectOptions, console: Console): Outcome {
+export const inspectCommand: CommandDefinition = {
+  summary: 'show what is in an image',
+  define(command, act) {
+    addImageOptions(command)
+      .argument('<image>')
+      .option('--verify', "check the purgatory's digest, which reads all it covers")
+      .option('--fdt', 'print the device tree source')
+      .action((path: string, options: InspectOptions) => {
+        act(options, (context) => inspect(context, path, options));
+      });
+  },
+};
+
+function inspect({ fileSystem, console }: Context, path: string, options: InspectOptions): Outcome {
   const image = openImageFrom(fileSystem, path, options);
   try {
     if (options.fdt === true) {
@@ -27,10 +38,9 @@ export function inspect(fileSystem: FileSystem, path: string, options: InspectOp
     const unchecked: DigestStatus = image.purgatory?.regions == null ? 'absent' : 'unchecked';
     const digest = options.verify === true ? verifyDigest(image) : unchecked;
     const findings = soundFindings(image);
-    console.print(
-      options.json === true
-        ? JSON.stringify(inspectToJson(image, digest, findings), null, 2)
-        : renderInspect(image, digest, findings, console.theme),
+    console.result(
+      () => inspectToJson(image, digest, findings),
+      (theme) => renderInspect(image, digest, findings, theme),
     );
     return 'done';
   } finally {

@@ -8,23 +8,40 @@ import { refuseExisting } from '../../file/new-file.js';
 import { MAX_MANIFEST, parseManifest, parseSegmentOperand } from '../../image/manifest.js';
 import { manifestSources, sourceOfFile } from '../../image/manifest-sources.js';
 import { packImage } from '../../image/pack.js';
-import type { Console } from '../console.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
+import { operand, repeated } from '../options.js';
+import { parseNumber } from '../../text/numbers.js';
 import { reportNewImage } from '../new-image.js';
 import type { Outcome } from '../outcome.js';
 
-export interface PackOptions {
+interface PackOptions extends CommonOptions {
   output: string;
   manifest?: string;
   architecture?: string;
   segment?: readonly ReturnType<typeof parseSegmentOperand>[];
   entry?: bigint;
   overwrite?: boolean;
-  json?: boolean;
 }
 
 const PAGE = 0x1000n;
 
-export function pack(fileSystem: FileSystem, options: PackOptions, console: Console): Outcome {
+export const packCommand: CommandDefinition = {
+  summary: 'make a packed image from segment files or a manifest',
+  define(command, act) {
+    command
+      .requiredOption('-o, --output <image>', 'the new image')
+      .option('--manifest <file>', 'describes the segments, JSON')
+      .option('--architecture <name>', 'of the kernel, with --segment')
+      .option('--segment <name=file@addr[+memsz]>', 'a segment; repeatable', repeated(parseSegmentOperand))
+      .option('--entry <addr>', 'kexec entry point, with --segment', operand(parseNumber))
+      .option('--overwrite', 'replace an existing output file')
+      .action((options: PackOptions) => {
+        act(options, (context) => pack(context, options));
+      });
+  },
+};
+
+function pack({ fileSystem, console }: Context, options: PackOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
   const open: InputFile[] = [];
   const openFile = (path: string): InputFile => {
@@ -37,7 +54,7 @@ export function pack(fileSystem: FileSystem, options: PackOptions, console: Cons
   } finally {
     for (const file of open) file.close();
   }
-  reportNewImage(fileSystem, options.output, options.json === true, console);
+  reportNewImage(fileSystem, options.output, console);
   return 'done';
 }
 

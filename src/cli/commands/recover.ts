@@ -1,8 +1,7 @@
 import { printable } from '../../errors.js';
-import type { FileSystem } from '../../file/file-system.js';
 import { recover, type RecoverOptions } from '../../patch/recover.js';
 import { closeTarget, openTarget } from '../../patch/target.js';
-import type { Console } from '../console.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import type { Outcome } from '../outcome.js';
 
 const SAID = {
@@ -12,16 +11,28 @@ const SAID = {
   finished: 'an interrupted patch is finished',
 };
 
-export function recoverImage(
-  fileSystem: FileSystem,
-  path: string,
-  options: RecoverOptions & { json?: boolean },
-  console: Console,
-): Outcome {
+export const recoverCommand: CommandDefinition = {
+  summary: 'take back an interrupted patch, as every writing command does first',
+  define(command, act) {
+    command
+      .argument('<image>')
+      .option('--forward', 'finish it instead')
+      .option('--live', 'the file is the memory of a paused guest')
+      .option('--force', 'although somebody else wrote to the image since')
+      .action((path: string, options: RecoverOptions & CommonOptions) => {
+        act(options, (context) => recoverImage(context, path, options));
+      });
+  },
+};
+
+function recoverImage({ fileSystem, console }: Context, path: string, options: RecoverOptions & CommonOptions): Outcome {
   const target = openTarget(fileSystem, path);
   try {
     const recovery = recover(target, options);
-    console.print(options.json === true ? JSON.stringify({ file: path, recovery }, null, 2) : `${printable(path)}: ${SAID[recovery]}`);
+    console.result(
+      () => ({ file: path, recovery }),
+      () => `${printable(path)}: ${SAID[recovery]}`,
+    );
     return 'done';
   } finally {
     closeTarget(target);

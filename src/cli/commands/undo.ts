@@ -1,26 +1,36 @@
 import { printable } from '../../errors.js';
-import type { FileSystem } from '../../file/file-system.js';
 import type { ApplyOptions } from '../../patch/apply.js';
 import { recover } from '../../patch/recover.js';
 import { closeTarget, openTarget } from '../../patch/target.js';
 import { undoPatch } from '../../patch/undo.js';
-import type { Console } from '../console.js';
+import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import type { Outcome } from '../outcome.js';
 
-export interface UndoOptions extends ApplyOptions {
-  json?: boolean;
-}
+interface UndoOptions extends CommonOptions, ApplyOptions {}
 
-export function undo(fileSystem: FileSystem, path: string, undoFile: string, options: UndoOptions, console: Console): Outcome {
+export const undoCommand: CommandDefinition = {
+  summary: 'take back an apply or sync that was given --save-undo',
+  define(command, act) {
+    command
+      .argument('<image>')
+      .argument('<undo-file>')
+      .option('--live', 'the file is the memory of a paused guest')
+      .option('--force', 'go on where a refusal says that it is forcible')
+      .action((path: string, undoFile: string, options: UndoOptions) => {
+        act(options, (context) => undo(context, path, undoFile, options));
+      });
+  },
+};
+
+function undo({ fileSystem, console }: Context, path: string, undoFile: string, options: UndoOptions): Outcome {
   const target = openTarget(fileSystem, path);
   try {
     const recovery = recover(target, { live: options.live });
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
     const written = undoPatch(target, undoFile, options);
-    console.print(
-      options.json === true
-        ? JSON.stringify({ file: path, applied: written > 0, undone: undoFile, bytesWritten: written }, null, 2)
-        : `${printable(path)}: ${written > 0 ? 'taken back' : 'nothing to take back'}`,
+    console.result(
+      () => ({ file: path, applied: written > 0, undone: undoFile, bytesWritten: written }),
+      () => `${printable(path)}: ${written > 0 ? 'taken back' : 'nothing to take back'}`,
     );
     return 'done';
   } finally {

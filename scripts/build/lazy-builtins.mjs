@@ -1,0 +1,43 @@
+/**
+ * Modules of Node that most runs never need, and what it costs to load them with all that they load in turn: child_process, tty and net with
+ * the streams, crypto with all its algorithms. In the bundle, each of their functions loads its module when it is first called.
+ */
+const SLOW = ['child_process', 'crypto', 'net', 'os', 'tty'];
+
+/** For commander and chalk, which ask at their start, whatever the command. */
+const TTY = `
+import { fstatSync } from 'node:fs';
+const DEV_NULL = 0x103;
+const mayBeTerminal = (descriptor) => {
+  try {
+    const { rdev, mode } = fstatSync(descriptor);
+    return (mode & 0o170000) === 0o020000 && rdev !== DEV_NULL;
+  } catch {
+    return false;
+  }
+};
+export const isatty = (descriptor) => mayBeTerminal(descriptor) && require('node:tty').isatty(descriptor);
+export default { isatty };
+`;
+
+/** An esbuild plugin. Values that are not functions, and classes, are left out: a use of them fails the build. */
+export const lazyBuiltins = {
+  name: 'lazy-builtins',
+  setup(build) {
+    build.onResolve({ filter: new RegExp(`^(node:)?(${SLOW.join('|')})$`) }, ({ path, namespace }) =>
+      namespace === 'lazy-builtin' ? { path, external: true } : { path: path.replace('node:', ''), namespace: 'lazy-builtin' },
+    );
+    build.onLoad({ filter: /.*/, namespace: 'lazy-builtin' }, async ({ path }) => ({
+      contents: path === 'tty' ? TTY : await wrappers(path),
+    }));
+  },
+};
+
+async function wrappers(name) {
+  const { default: builtin } = await import(`node:${name}`);
+  const functions = Object.keys(builtin).filter((key) => typeof builtin[key] === 'function' && /^[a-z]/.test(key));
+  return [
+    ...functions.map((key) => `export const ${key} = (...args) => require('node:${name}').${key}(...args);`),
+    `export default { ${functions.join(', ')} };`,
+  ].join('\n');
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import type { FileSystem } from '../file/file-system.js';
+import type { Console } from './console.js';
+import type { Outcome } from './outcome.js';
+import type { ColorChoice } from './theme.js';
+
+/** Values of the options that every command has. */
+export interface CommonOptions {
+  color?: ColorChoice;
+  quiet?: boolean;
+  verbose?: boolean;
+  json?: boolean;
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly fileSystem: FileSystem;
+  readonly console: Console;
+}
+
+/** Does a command's work, once its options are known. */
+export type Act = (options: CommonOptions, action: (context: Context) => Outcome | Promise<Outcome>) => void;
+
+/** A command as the program knows it. Its arguments and options are added only when it is the one that was asked for. */
+export interface CommandDefinition {
+  readonly summary: string;
+  readonly define: (command: Command, act: Act) => void;
+}
