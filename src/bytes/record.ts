@@ -1,4 +1,3 @@
-import { Parser } from 'binary-parser';
 import { KdumpError, hex } from '../errors.js';
 import { dataView, type ByteOrder } from './byte-order.js';
 
@@ -13,7 +12,6 @@ export type RecordOf<Table extends FieldTable> = {
 /** Reads and writes records of one fixed layout in either byte order. */
 export class RecordFormat<Table extends FieldTable> {
   readonly size: number;
-  private readonly parsers = new Map<ByteOrder, Parser>();
 
   constructor(private readonly table: Table) {
     this.size = table.reduce((sum, [, width]) => sum + width, 0);
@@ -25,9 +23,8 @@ export class RecordFormat<Table extends FieldTable> {
     if (needed > bytes.length) {
       throw new KdumpError('input', 'truncated', { offset: bytes.length, found: `${bytes.length} bytes`, expected: `at least ${needed}` });
     }
-    // binary-parser shortens what is missing in silence, so it is given exactly the bytes checked above.
-    const { records } = this.parser(order).parse(bytes.subarray(offset, needed)) as { records: RecordOf<Table>[] };
-    return records;
+    const view = dataView(bytes);
+    return Array.from({ length: count }, (_, index) => this.read(view, offset + index * this.size, order === 'lsb'));
   }
 
   parseOne(bytes: Uint8Array, offset: number, order: ByteOrder): RecordOf<Table> {
@@ -51,18 +48,13 @@ export class RecordFormat<Table extends FieldTable> {
     }
   }
 
-  private parser(order: ByteOrder): Parser {
-    let parser = this.parsers.get(order);
-    if (parser === undefined) {
-      const record = new Parser().endianness(order === 'lsb' ? 'little' : 'big');
-      for (const [name, width] of this.table) {
-        if (width === 8) record.uint64(name);
-        else if (width === 4) record.uint32(name);
-        else record.uint16(name);
-      }
-      parser = new Parser().endianness(order === 'lsb' ? 'little' : 'big').array('records', { type: record, readUntil: 'eof' });
-      this.parsers.set(order, parser);
+  private read(view: DataView, offset: number, little: boolean): RecordOf<Table> {
+    const record: Record<string, bigint | number> = {};
+    let at = offset;
+    for (const [name, width] of this.table) {
+      record[name] = width === 8 ? view.getBigUint64(at, little) : width === 4 ? view.getUint32(at, little) : view.getUint16(at, little);
+      at += width;
     }
-    return parser;
+    return record as RecordOf<Table>;
   }
 }

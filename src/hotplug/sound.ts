@@ -3,7 +3,6 @@ import { alignDown, alignUp } from '../bytes/position.js';
 import { PT_NOTE } from '../elf/constants.js';
 import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import type { FdtNode } from '../fdt/fdt.js';
-import { kdumpFdtFacts } from '../image/chosen.js';
 import { segmentNamed, type KdumpImage } from '../image/image.js';
 import { segmentRange } from '../image/segment.js';
 import { byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
@@ -183,8 +182,7 @@ function reservationFindings(image: KdumpImage): Finding[] {
 }
 
 function chosenFindings(image: KdumpImage): Finding[] {
-  const { tree } = image.fdt as NonNullable<KdumpImage['fdt']>;
-  const facts = kdumpFdtFacts(tree);
+  const { facts } = image.fdt as NonNullable<KdumpImage['fdt']>;
   const { segment, contents } = image.elfcorehdr;
   const findings: Finding[] = [];
   if (facts.elfcorehdr !== null && facts.elfcorehdr.address !== segment.address) {

@@ -1,6 +1,7 @@
 import type { Architecture } from '../arch/architecture.js';
 import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import type { Fdt } from '../fdt/fdt.js';
+import type { KdumpFdtFacts } from './chosen.js';
 import type { Range } from '../memory/range.js';
 import type { PhysicalMemory } from './physical-memory.js';
 import type { ImageFormat } from './recognise.js';
@@ -20,7 +21,7 @@ export interface KdumpImage {
   /** The largest page size of the architecture that all segments are aligned to. */
   readonly pageSize: bigint | null;
   readonly elfcorehdr: { readonly segment: Segment; readonly contents: Elfcorehdr };
-  readonly fdt: { readonly segment: Segment; readonly tree: Fdt } | null;
+  readonly fdt: { readonly segment: Segment; readonly tree: Fdt; readonly facts: KdumpFdtFacts } | null;
   /** `hasForeignTable`: it has a region table, but one that names memory which is no segment here. */
   readonly purgatory: { readonly segment: Segment; readonly regions: RegionTable | null; readonly hasForeignTable: boolean } | null;
   /** Whether `segments` is the whole table; false when they were found by their content, which may have missed one. */

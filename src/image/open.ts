@@ -115,13 +115,9 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     });
   }
   const fdtSegment = segments.find(({ name }) => name === 'fdt');
-  const tree =
-    fdtSegment === undefined ? undefined : within({ segment: 'fdt' }, () => readFdt(memory, fdtSegment.address, fdtSegment.memorySize));
+  const fdt = fdtSegment === undefined ? null : within({ segment: 'fdt' }, () => fdtIn(memory, fdtSegment));
   const purgatorySegment = segments.find(({ name }) => name === 'purgatory');
-  const crashKernel =
-    found.crashKernel ??
-    (tree === undefined ? null : kdumpFdtFacts(tree).crashKernel) ??
-    crashKernelHole(contents, elfcorehdrSegment.address, []);
+  const crashKernel = found.crashKernel ?? fdt?.facts.crashKernel ?? crashKernelHole(contents, elfcorehdrSegment.address, []);
   return {
     format,
     architecture,
@@ -131,13 +127,18 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     entry: found.entry,
     pageSize: pageSize(architecture, segments),
     elfcorehdr: { segment: elfcorehdrSegment, contents },
-    fdt: fdtSegment === undefined || tree === undefined ? null : { segment: fdtSegment, tree },
+    fdt,
     purgatory: purgatorySegment === undefined ? null : purgatoryOf(memory, purgatorySegment, segments, crashKernel, byteOrder),
     isComplete: found.isComplete,
     notes: memory.file.isOverlaid
       ? [...found.notes, 'a patch of this image was interrupted; this is its state before, and recover makes it so']
       : found.notes,
   };
+}
+
+function fdtIn(memory: PhysicalMemory, segment: Segment): NonNullable<KdumpImage['fdt']> {
+  const tree = readFdt(memory, segment.address, segment.memorySize);
+  return { segment, tree, facts: kdumpFdtFacts(tree) };
 }
 
 function purgatoryOf(

@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { KdumpError } from '../errors.js';
-import type { FileSystem } from '../file/file-system.js';
+import type { FileStatus, FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
 import { findJournal, type JournalState } from './find-journal.js';
 
@@ -23,9 +23,13 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
     const file = InputFile.open(fileSystem, path);
     const started = fileSystem.now();
     const isLast = attempt >= ATTEMPTS;
+    let directory: number | undefined;
     try {
-      const { modified } = fileSystem.status(file.descriptor);
-      const before = journalOf(fileSystem, path, file);
+      const place = fileSystem.realPath(path);
+      directory = fileSystem.openDirectory(dirname(place));
+      const status = fileSystem.status(file.descriptor);
+      const look = journalLooker(fileSystem, directory, basename(place), path, file, status);
+      const before = look();
       if (before === 'busy') {
         if (isLast) throw new KdumpError('io', 'another process is patching it', { file: path, remedy: 'try again when it has finished' });
       } else {
@@ -36,7 +40,7 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
               : file,
           ),
         );
-        if (isQuiet(modified, fileSystem.status(file.descriptor).modified, started) && isSame(before, journalOf(fileSystem, path, file))) {
+        if (isQuiet(status.modified, fileSystem.status(file.descriptor).modified, started) && isSame(before, look())) {
           if ('error' in result) throw result.error;
           return result.value;
         }
@@ -46,6 +50,8 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
     } catch (error) {
       file.close();
       throw error;
+    } finally {
+      if (directory !== undefined) fileSystem.close(directory);
     }
     file.close();
     fileSystem.pause(PAUSE);
@@ -65,16 +71,19 @@ function attemptTo<T>(action: () => T): { value: T } | { error: unknown } {
   }
 }
 
-/** The journal of the file at `path`; `busy` while the patch that it belongs to is under way. */
-function journalOf(fileSystem: FileSystem, path: string, file: InputFile): JournalState | 'busy' {
-  const real = fileSystem.realPath(path);
-  const directory = fileSystem.openDirectory(dirname(real));
-  try {
-    const found = findJournal(fileSystem, directory, basename(real), fileSystem.status(file.descriptor), path);
+/** Looks for the journal of an open file; `busy` while the patch that it belongs to is under way. */
+function journalLooker(
+  fileSystem: FileSystem,
+  directory: number,
+  name: string,
+  path: string,
+  file: InputFile,
+  status: FileStatus,
+): () => JournalState | 'busy' {
+  return () => {
+    const found = findJournal(fileSystem, directory, name, status, path);
     return found.state === 'none' || fileSystem.lock(file.descriptor, 'shared') ? found : 'busy';
-  } finally {
-    fileSystem.close(directory);
-  }
+  };
 }
 
 function isSame(before: JournalState, after: JournalState | 'busy'): boolean {
