@@ -9,7 +9,6 @@ import type { Plan } from '../hotplug/plan.js';
 import { bytesChanged } from '../hotplug/segment-plan.js';
 import { capacityOf, fdtFreeSize, knownCpus } from '../hotplug/summary.js';
 import { coveredSegments, type DigestStatus } from '../hotplug/verify-digest.js';
-import { kdumpFdtFacts } from '../image/chosen.js';
 import type { KdumpImage } from '../image/image.js';
 import { changeToJson } from '../machine/change.js';
 import { sizeOf, type Range } from '../memory/range.js';
@@ -71,7 +70,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
             usedSize: fdt.tree.usedSize,
             freeSize: fdtFreeSize(fdt),
             model: stringProperty(fdt.tree.root.property('model')),
-            bootargs: kdumpFdtFacts(fdt.tree).bootargs,
+            bootargs: fdt.facts.bootargs,
             cpus: knownCpus(image).map(({ node, id, threads }) => ({ name: node.name, id, threads })),
           },
     purgatory: purgatory === null ? null : { digest, covers: coveredSegments(image) },

@@ -62,7 +62,10 @@ function buildProgram(args: readonly string[], world: World, act: Act): Command 
     .exitOverride();
 
   const wanted = args.find((arg) => Object.hasOwn(COMMANDS, arg));
+  // Those that were not asked for matter only to the program's help and to suggestions.
+  const isFirst = wanted !== undefined && wanted === args[0];
   for (const [name, definition] of Object.entries(COMMANDS)) {
+    if (isFirst && name !== wanted) continue;
     const command = program.command(name).description(definition.summary);
     if (name === wanted) definition.define(addCommonOptions(command), act);
   }
