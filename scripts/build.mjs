@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { lazyBuiltins } from './build/lazy-builtins.mjs';
+import { lazyModules } from './build/lazy-modules.mjs';
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const { version } = JSON.parse(readFileSync(at('package.json'), 'utf8'));
@@ -23,11 +23,12 @@ const {
   legalComments: 'none',
   // One byte a character: the program is read without decoding.
   charset: 'ascii',
-  plugins: [lazyBuiltins],
+  plugins: [lazyModules],
   define: { PROGRAM_VERSION: JSON.stringify(version) },
 });
 
-const code = bundle.text;
+// A function of `require`, so that its text is compiled as it is read.
+const code = `(function (require) {${bundle.text}})`;
 const id = createHash('sha256').update(code).digest('hex').slice(0, 32);
 
 /** In one step, for whoever runs the program meanwhile. */

@@ -85,7 +85,9 @@ function runBlock(lines, directory, before) {
 }
 
 let differing = 0;
-const files = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md')).sort();
+const files = ['README.md', ...readdirSync(join(root, 'docs'), { recursive: true }).map((name) => `docs/${name}`)]
+  .filter((name) => name.endsWith('.md'))
+  .sort();
 for (const file of files) {
   const text = readFileSync(join(root, file), 'utf8');
   if (!text.includes('```console\n')) continue;

@@ -47,6 +47,6 @@ function writeCache(script) {
 }
 
 const cachedData = readCache();
-const script = new Script(`(function (require, module, exports) {${source}\n})`, { filename: path, cachedData });
-script.runInThisContext()(require, module, exports);
+const script = new Script(source, { filename: path, cachedData });
+script.runInThisContext()(require);
 if (cachedData === undefined || script.cachedDataRejected) process.once('exit', () => writeCache(script));

@@ -4,7 +4,7 @@
  */
 const SLOW = ['child_process', 'crypto', 'net', 'os', 'tty'];
 
-/** For commander and chalk, which ask at their start, whatever the command. */
+/** Asked at the start by chalk and by the program itself. Where it is no character device, node:tty is not needed for the answer. */
 const TTY = `
 import { fstatSync } from 'node:fs';
 const DEV_NULL = 0x103;
@@ -20,15 +20,26 @@ export const isatty = (descriptor) => mayBeTerminal(descriptor) && require('node
 export default { isatty };
 `;
 
-/** An esbuild plugin. Values that are not functions, and classes, are left out: a use of them fails the build. */
-export const lazyBuiltins = {
-  name: 'lazy-builtins',
+/** Its styles take longer to make than most commands take to run, and are needed only where there are colours. */
+const CHALK = `
+export class Chalk {
+  constructor(options) {
+    return new (require('chalk').Chalk)(options);
+  }
+}
+`;
+
+/** An esbuild plugin. Values of builtins that are not functions, and classes, are left out: a use of them fails the build. */
+export const lazyModules = {
+  name: 'lazy-modules',
   setup(build) {
     build.onResolve({ filter: new RegExp(`^(node:)?(${SLOW.join('|')})$`) }, ({ path, namespace }) =>
-      namespace === 'lazy-builtin' ? { path, external: true } : { path: path.replace('node:', ''), namespace: 'lazy-builtin' },
+      namespace === 'lazy' ? { path, external: true } : { path: path.replace('node:', ''), namespace: 'lazy' },
     );
-    build.onLoad({ filter: /.*/, namespace: 'lazy-builtin' }, async ({ path }) => ({
-      contents: path === 'tty' ? TTY : await wrappers(path),
+    build.onResolve({ filter: /^chalk$/ }, ({ path, namespace }) => (namespace === 'lazy' ? undefined : { path, namespace: 'lazy' }));
+    build.onLoad({ filter: /.*/, namespace: 'lazy' }, async ({ path }) => ({
+      contents: path === 'chalk' ? CHALK : path === 'tty' ? TTY : await wrappers(path),
+      resolveDir: import.meta.dirname ?? new URL('.', import.meta.url).pathname,
     }));
   },
 };
