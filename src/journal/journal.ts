@@ -31,13 +31,15 @@ export interface ImageIdentity {
   readonly birthTime: bigint;
 }
 
+/** Bytes at one position of the image file, both of one length. */
 export interface JournalRecord {
   readonly position: number;
   readonly before: Uint8Array;
   readonly after: Uint8Array;
 }
 
-export const MAX_JOURNAL = 64 << 20;
+/** Twice what the largest patch changes, which is every byte of a device tree of thousands of CPUs; held in memory whole. */
+export const MAX_JOURNAL = 24 << 20;
 const MAX_RECORDS = 1 << 16;
 const MAX_MARKERS = 16;
 const VERSION = 1;
@@ -72,13 +74,17 @@ const recordFormat = new RecordFormat([
   ['length', 8],
 ] as const);
 
-/** @throws RangeError when there are more records or bytes than a journal may have */
+/** @throws KdumpError `refused` when there are more records or bytes than a journal may have */
 export function encodeJournal(journal: Journal): Uint8Array {
   const { records, markers, image } = journal;
   const bodySize = 8 * markers.length + records.reduce((sum, { before }) => sum + recordFormat.size + 2 * before.length, 0);
   const totalSize = HEADER_SIZE + bodySize + TRAILER_SIZE;
   if (records.length > MAX_RECORDS || markers.length > MAX_MARKERS || totalSize > MAX_JOURNAL) {
-    throw new RangeError(`a journal of ${records.length} records and ${totalSize} bytes`);
+    throw new KdumpError('refused', 'the patch is too large for a journal', {
+      found: `${records.length} records, ${totalSize} bytes`,
+      expected: `at most ${MAX_RECORDS} records, ${MAX_JOURNAL} bytes`,
+      remedy: 'make the change in several steps',
+    });
   }
   const bytes = new Uint8Array(totalSize);
   const view = dataView(bytes);
@@ -163,7 +169,7 @@ export function parseJournal(bytes: Uint8Array): Journal {
       (last !== undefined && last.position + last.before.length > position);
     if (wrong) throw damaged(at, `record ${i} of ${length} bytes at ${position}`);
     const size = Number(length);
-    records.push({ position, before: bytes.slice(from, from + size), after: bytes.slice(from + size, from + 2 * size) });
+    records.push({ position, before: bytes.subarray(from, from + size), after: bytes.subarray(from + size, from + 2 * size) });
     at = from + 2 * size;
   }
   if (at !== end) throw damaged(at, `${end - at} bytes behind the last record`);

@@ -1,15 +1,34 @@
 import { randomBytes } from 'node:crypto';
 import { KdumpError } from '../errors.js';
-import { equalBytes } from '../bytes/compare.js';
+import { differences, equalBytes, lengthWithoutTrailingZeros } from '../bytes/compare.js';
 import type { FileSystem } from '../file/file-system.js';
-import { readWholeFile } from '../file/input-file.js';
+import { InputFile } from '../file/input-file.js';
 import { makeFile } from '../file/new-file.js';
 import { bootIdOf } from '../journal/find-journal.js';
 import { MAX_JOURNAL, encodeJournal, parseJournal } from '../journal/journal.js';
+import { GAP, bytesChanged, type SegmentPlan } from '../hotplug/segment-plan.js';
+import type { Plan } from '../hotplug/plan.js';
 import { commitPatch, type Patch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
-import type { ApplyOptions } from './apply.js';
+import { patchOf, type ApplyOptions } from './apply.js';
 import type { PatchTarget } from './target.js';
+
+/**
+ * What an undo file of `plan` holds: all of each segment that changes, not only the bytes that differ. Taking a patch back after a later one is
+ * right only where nothing else of the segment changed: bytes that are the same before and after may have moved.
+ */
+export function undoOf(plan: Plan): Patch {
+  const { memory } = plan.image;
+  const whole = plan.segments.filter((segment) => bytesChanged(segment) > 0).map(withoutTail);
+  const runs = whole.map(({ address, before, after }) => ({ position: memory.fileOffset(address, after.length), before, after }));
+  return { runs: runs.sort((a, b) => a.position - b.position), markers: patchOf(plan).markers };
+}
+
+/** Without the zeros behind the contents, which the file may not store. */
+function withoutTail({ name, address, before, after }: SegmentPlan): SegmentPlan {
+  const end = Math.max(lengthWithoutTrailingZeros(before), lengthWithoutTrailingZeros(after));
+  return { name, address, before: before.subarray(0, end), after: after.subarray(0, end) };
+}
 
 /** Writes what takes `patch` back to a file of its own, before the patch is made. @throws KdumpError `io` */
 export function saveUndo(fileSystem: FileSystem, path: string, target: PatchTarget, patch: Patch, overwrite: boolean): void {
@@ -53,7 +72,9 @@ export function undoPatch(target: PatchTarget, path: string, { live = false, for
       remedy: 'take back later patches first',
     });
   }
-  const runs = undo.records.map(({ position, before, after }) => ({ position, before: after, after: before }));
+  const runs = undo.records.flatMap(({ position, before, after }) =>
+    differences(after, before, GAP).map(({ offset, ...bytes }) => ({ position: position + offset, ...bytes })),
+  );
   if (runs.length === 0) return 0;
   refuseUse(file.path, usersOf(fileSystem, target.status), live, force);
   commitPatch(target, { runs, markers: undo.markers }, { live });
@@ -62,10 +83,20 @@ export function undoPatch(target: PatchTarget, path: string, { live = false, for
 
 function readUndo(fileSystem: FileSystem, path: string): ReturnType<typeof parseJournal> {
   try {
-    const journal = parseJournal(readWholeFile(fileSystem, path, MAX_JOURNAL));
+    const journal = parseJournal(readAtMost(fileSystem, path, MAX_JOURNAL));
     if (journal.kind === 'undo') return journal;
   } catch (error) {
     throw error instanceof KdumpError ? error.within({ file: path }) : error;
   }
   throw new KdumpError('input', 'not an undo file', { file: path, found: 'a journal', remedy: 'recover uses it by itself' });
+}
+
+function readAtMost(fileSystem: FileSystem, path: string, limit: number): Uint8Array {
+  const file = InputFile.open(fileSystem, path);
+  try {
+    if (file.size <= limit) return file.read(0, file.size);
+    throw new KdumpError('input', 'the file is too large', { file: path, found: `${file.size} bytes`, expected: `at most ${limit}` });
+  } finally {
+    file.close();
+  }
 }

@@ -7,12 +7,16 @@ import { targets } from './targets.js';
 const SECONDS = 4;
 const MILLION = 1_000_000;
 
+// Else nothing behind the first checks would ever run.
+test.each(targets.map((make) => [make(1).name, make(1)] as const))('%s: what nobody damaged is accepted', (_, target) => {
+  for (const input of target.good) expect(target.take(Uint8Array.from(input), 0)).toBe(true);
+});
+
 test.each(targets.map((make) => [make(1).name, make] as const))('%s: only a KdumpError, no write, no input that takes long', (_, make) => {
   const target = make(20260101);
-  // The good ones are taken, else nothing behind the first check would ever run.
   const result = fuzz(target, MILLION, SECONDS);
   console.info(report(result));
   expect(result.inputs).toBeGreaterThan(500);
-  expect(result.accepted).toBeGreaterThan(result.inputs / 1000);
+  expect(result.accepted).toBeGreaterThan(result.inputs / 20);
   expect(target.writes?.() ?? 0).toBe(0);
 });

@@ -57,8 +57,8 @@ export function fdtSeeds(): Seed[] {
     }),
     captured.subarray(0, captured.readUInt32BE(4)),
   ];
-  // A long one makes each input slow, so it is one of eight.
-  blobs.unshift(...blobs.slice(0, 3), smallFdt());
+  // The captured one is long, which makes each input slow, so it is one of sixteen.
+  blobs.unshift(...Array.from({ length: 4 }, () => blobs.slice(0, 3)).flat());
   return blobs.map((bytes) => ({ bytes, fields: bytes.length > 4096 ? words(0, 4096) : words(0, bytes.length) }));
 }
 
@@ -123,12 +123,7 @@ interface Piece {
 /** The segments of a small image, each a page; with an FDT for ppc64le, without one for x86_64. */
 function smallSegments(architecture: 'ppc64le' | 'x86_64'): Piece[] {
   const isPpc64 = architecture === 'ppc64le';
-  const headers = [
-    ...NOTES,
-    ...(isPpc64 ? [load(0n, 0x10000n, 0x21000n)] : []),
-    load(0x10000n, BigInt(START)),
-    load(BigInt(END), 0x40000n),
-  ];
+  const headers = [...NOTES, ...(isPpc64 ? [load(0n, 0x1000n, 0x21000n)] : []), load(0x10000n, BigInt(START)), load(BigInt(END), 0x40000n)];
   const header = encodeElfcorehdr(elfcorehdr(headers, 'lsb', isPpc64 ? 21 : 62));
   const page = (bytes: Uint8Array): Uint8Array => {
     const result = new Uint8Array(0x1000);
@@ -207,14 +202,15 @@ function memorySeed(name: 'ppc64le' | 'x86_64', head: number): Seed {
   return { bytes, fields: insideFields(placed) };
 }
 
-/** The same as an ELF memory dump. */
+/** The same as an ELF memory dump, and a page above the first MiB: all of a dump below it would look like backups of low memory. */
 export function coreSeeds(): Seed[] {
   return (['ppc64le', 'x86_64'] as const).map((name) => {
     const head = 0x1000;
     const seed = memorySeed(name, head);
-    const whole = { ...load(BigInt(START), BigInt(END)), offset: BigInt(head) };
-    seed.bytes.set(encodeElfcorehdr(elfcorehdr([note(0x100n, 0n), whole], 'lsb', name === 'x86_64' ? 62 : 21)));
-    return { bytes: seed.bytes, fields: [...seed.fields, ...elfFields(0, 2, true)] };
+    const loads = [load(BigInt(START), BigInt(END), BigInt(head)), load(0x100000n, 0x101000n, BigInt(seed.bytes.length))];
+    const bytes = Buffer.concat([seed.bytes, Buffer.alloc(0x1000, 0x80)]);
+    bytes.set(encodeElfcorehdr(elfcorehdr([note(0x100n, 0n), ...loads], 'lsb', name === 'x86_64' ? 62 : 21)));
+    return { bytes, fields: [...seed.fields, ...elfFields(0, 3, true)] };
   });
 }
 
@@ -276,7 +272,7 @@ export function logSeeds(): Seed[] {
   return [
     `${kernel}[    1.1] kexec_file: kexec_file_load: type:1, start:0x20000000 head:0x0 flags:0xe\n`,
     `kexec_load: entry = 0x10000 flags = 0x150001\nnr_segments = 2\n${user}`,
-    `nr_segments = 2\n${user}kexec_load failed: Device or resource busy\nentry       = 0x10000 flags = 0x150001\nnr_segments = 2\n${user}`,
+    `kexec_load: entry = 0x10000 flags = 0x150001\nnr_segments = 2\n${user}kexec_load: entry = 0x10000 flags = 0x150001\nnr_segments = 2\n${user}kexec_load failed: Device or resource busy\nentry       = 0x10000 flags = 0x150001\nnr_segments = 2\n${user}`,
   ].map(textSeed);
 }
 

@@ -43,7 +43,7 @@ function sectionsOf(file: Buffer): Section[] {
 const CRASH_KERNEL = { start: 0x20000000, size: 0x20000000 };
 
 /** The memory from `start` on as a sparse file, `header` bytes behind its beginning. */
-function memoryFile(path: string, source: FixtureImage, start: number, header: Uint8Array): void {
+export function memoryFile(path: string, source: FixtureImage, start: number, header: Uint8Array): void {
   const packed = readFileSync(fixtureImage(source));
   const descriptor = openSync(path, 'wx+');
   ftruncateSync(descriptor, CRASH_KERNEL.start + CRASH_KERNEL.size - start + header.length);

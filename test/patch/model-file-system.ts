@@ -178,8 +178,8 @@ export class ModelFileSystem implements FileSystem {
     return NOW;
   }
 
-  pause(): void {
-    throw new Error('nobody else is there to wait for');
+  pause(milliseconds: number): void {
+    throw new Error(`nobody else is there to wait ${milliseconds} ms for`);
   }
 
   copy(): never {

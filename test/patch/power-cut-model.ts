@@ -295,8 +295,9 @@ interface Verdict {
 
 /** Judges what is on the disk after a crash: it must read, and recover to, one of two versions of the image. */
 export class Checker {
-  /** States looked at, and those among them that differ. */
+  /** States looked at, and how many of them with the eyes of a reader that knows nothing of journals, too. */
   states = 0;
+  plainStates = 0;
   readonly problems: string[] = [];
   private readonly verdicts = new Map<number, Verdict>();
   private readonly known = new Map<string, Verdict>();
@@ -321,6 +322,7 @@ export class Checker {
    */
   check({ key, disk }: CutDisk, boot: number, allowed: readonly Version[], plain: boolean, where: () => string): void {
     this.states += 1;
+    if (plain) this.plainStates += 1;
     const verdict = this.verdictOf(disk, boot, key);
     if (!(allowed as readonly string[]).includes(verdict.version))
       this.report(`${where()}: ${verdict.version}, where ${allowed.join(' or ')} is allowed`);
@@ -334,7 +336,7 @@ export class Checker {
     const print = fingerprint(disk, boot);
     let verdict = this.verdicts.get(print);
     if (verdict === undefined) {
-      verdict = { version: this.judged(disk, boot), isMisleading: this.isMisleading(disk.data.get(IMAGE_INODE) ?? new Uint8Array()) };
+      verdict = { version: this.judged(disk, boot), isMisleading: this.misleads(disk) };
       this.verdicts.set(print, verdict);
     }
     if (key !== undefined) this.known.set(key, verdict);
@@ -364,7 +366,11 @@ export class Checker {
     throw new Error(`torn when ${how}`);
   }
 
-  /** Whether structures can be seen that are not all of one version. */
+  /** Whether a reader that knows nothing of journals is misled: structures can be seen that are not all of one version. */
+  misleads(disk: Disk): boolean {
+    return this.isMisleading(disk.data.get(IMAGE_INODE) ?? new Uint8Array());
+  }
+
   private isMisleading(image: Uint8Array): boolean {
     const { before, after, structures } = this.versions;
     const visible = structures.filter(({ start }) => image[start] !== 0);
@@ -419,32 +425,35 @@ export interface Trace {
   readonly live: boolean;
 }
 
+/** Whether a marker is as it was written: in a sector that may hold anything, it may be anything. */
+function leavesMarkers(damage: Damage): boolean {
+  return damage === 'dropped' || damage === 'zeros';
+}
+
 /** Cuts the power and kills the process everywhere in `trace`, and checks what is left. @returns some of the states */
-export function checkTrace(checker: Checker, trace: Trace, sampling: Sampling, plain = true): Disk[] {
+export function checkTrace(checker: Checker, trace: Trace, sampling: Sampling): Disk[] {
   const { start, operations, result, machine } = trace;
   const removal = operations.findLastIndex(({ kind }) => kind === 'remove');
+  // Where the journal stays, or goes once everything is taken back, the new image is never to be seen.
   const allowed = (done: number): readonly Version[] =>
-    done <= removal ? ['before'] : done === operations.length ? result : ['before', 'after'];
+    done === operations.length ? result : removal < 0 || done <= removal ? ['before'] : ['before', ...result];
   const interesting: Disk[] = [];
   if (!trace.live) {
     powerCuts(start, operations, sampling, (disk, done, damage) => {
-      checker.check(
-        disk,
-        machine.boot + 1,
-        allowed(done),
-        plain && (damage === 'dropped' || damage === 'zeros'),
-        () => `cut after ${done}, ${damage}`,
-      );
+      checker.check(disk, machine.boot + 1, allowed(done), leavesMarkers(damage), () => `cut after ${done}, ${damage}`);
       if (sampling.random() < RECOVERED) interesting.push(disk.disk());
     });
   }
   kills(start, operations, (disk, done) => {
-    checker.check({ key: undefined, disk: () => disk }, machine.boot, allowed(done), plain, () => `killed after ${done}`);
+    checker.check({ key: undefined, disk: () => disk }, machine.boot, allowed(done), true, () => `killed after ${done}`);
   });
   return interesting;
 }
 
-/** Cuts the power everywhere in the recovery of `disk`, `depth` times over. */
+/**
+ * Cuts the power everywhere in the recovery of `disk`, `depth` times over. Readers that know nothing of journals are never misled on the way, but
+ * where what was found misled them already.
+ */
 export function checkRecovery(
   checker: Checker,
   disk: Disk,
@@ -459,12 +468,13 @@ export function checkRecovery(
   steps.recover(fileSystem);
   const operations = mistaken(fileSystem.operations);
   const deeper: Disk[] = [];
+  const plain = !checker.misleads(disk);
   powerCuts(disk, operations, sampling, (cut, done, damage) => {
-    checker.check(cut, boot + 1, allowed, false, () => `recovery cut after ${done}, ${damage}`);
+    checker.check(cut, boot + 1, allowed, plain && leavesMarkers(damage), () => `recovery cut after ${done}, ${damage}`);
     if (sampling.random() < RECOVERED) deeper.push(cut.disk());
   });
   kills(disk, operations, (cut, done) => {
-    checker.check({ key: undefined, disk: () => cut }, boot, allowed, false, () => `recovery killed after ${done}`);
+    checker.check({ key: undefined, disk: () => cut }, boot, allowed, plain, () => `recovery killed after ${done}`);
   });
   if (depth > 1) for (const cut of deeper.slice(0, 3)) checkRecovery(checker, cut, boot + 1, steps, sampling, depth - 1);
 }

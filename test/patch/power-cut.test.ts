@@ -9,12 +9,14 @@ describe('a power cut, or a kill, at any moment', () => {
     try {
       const seeds = Array.from({ length: 24 }, (_, i) => i);
       const started = performance.now();
-      const { states, distinct, recoveryStates, recoveryDistinct, problems } = runModel(seeds, 60, 20);
+      const { states, distinct, recoveryStates, recoveryDistinct, recoveryPlain, problems } = runModel(seeds, 60, 20);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       console.log(`${states} states (${distinct} distinct), and ${recoveryStates} (${recoveryDistinct}) during recovery, in ${seconds} s`);
       expect(problems).toEqual([]);
       expect(states).toBeGreaterThanOrEqual(1_000_000);
       expect(recoveryStates).toBeGreaterThanOrEqual(200_000);
+      // The rest holds garbage, in which a marker may be anything, or began with some.
+      expect(recoveryPlain).toBeGreaterThanOrEqual(50_000);
     } finally {
       Error.stackTraceLimit = limit;
     }

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { journalNameOf } from '../../src/journal/find-journal.js';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
 import { has, PROGRAM, scratchFolder } from '../helpers/run.js';
 import { runHere } from '../helpers/run-here.js';
@@ -97,12 +98,15 @@ describe('surroundings', () => {
 
   test.each([0, 4, 8, 12, 40, 200])('a limit of %d KiB on files', (limit) => {
     const image = copyOf('ppc64le-64k', folder);
+    const journal = join(folder, journalNameOf(basename(image)));
     const result = spawnSync('bash', ['-c', `ulimit -f ${limit}; exec "$@"`, 'bash', process.execPath, PROGRAM, 'apply', image, ...ADD], {
-      stdio: 'ignore',
+      encoding: 'utf8',
     });
+    // Where the image lies above the limit, the old bytes cannot be put back either: the message says so, and to `recover`.
+    expect(existsSync(journal)).toBe(result.stderr.includes('run recover'));
     const state = stateOf(image);
     expect(['old', 'new']).toContain(state);
     expect(result.status === 0).toBe(state === 'new');
-    expect(existsSync(`${image}.kdhp-journal`)).toBe(false);
+    expect(existsSync(journal)).toBe(false);
   });
 });

@@ -68,8 +68,12 @@ function traceOf(disk: Disk, machine: Machine, action: (fileSystem: FileSystem) 
 export interface CommitTraceOptions {
   readonly live?: boolean;
   readonly sparse?: boolean;
-  /** Of the calls of this kind, the one that fails. */
-  readonly failing?: { readonly call: Call; readonly index: number };
+  /** Of the calls of this kind, the one that fails, or the first of all that do. */
+  readonly failing?: { readonly call: Call; readonly index: number; readonly forever?: boolean };
+}
+
+function isHit({ index, forever = false }: NonNullable<CommitTraceOptions['failing']>, number: number): boolean {
+  return forever ? number >= index : number === index;
 }
 
 /** The operations of `commitPatch`. */
@@ -81,7 +85,7 @@ export function commitTrace({ versions, patch }: Example, { live = false, sparse
     const used =
       failing === undefined
         ? real
-        : failingCalls(real, (call) => (call === failing.call && (seen += 1) === failing.index ? 'EIO' : undefined));
+        : failingCalls(real, (call) => (call === failing.call && isHit(failing, (seen += 1)) ? 'EIO' : undefined));
     const target = openTarget(used, IMAGE_PATH);
     commitPatch(target, patch, { live });
   });

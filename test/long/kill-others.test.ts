@@ -1,0 +1,4 @@
+import { SCENARIOS } from '../patch/kill-scenarios.js';
+import { killEverywhere } from './kills.js';
+
+killEverywhere(SCENARIOS.slice(10));

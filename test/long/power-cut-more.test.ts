@@ -1,0 +1,3 @@
+import { cutEverywhere } from './power-cuts.js';
+
+cutEverywhere(136);
