@@ -18,6 +18,16 @@ const code = run(process.argv.slice(2), {
   version: PROGRAM_VERSION,
   environment: process.env,
   isTerminal: isatty(1),
+  // Asked for only when they are needed: the streams of a terminal take a while to load.
+  get columns() {
+    return process.stdout.columns;
+  },
+  get errorIsTerminal() {
+    return isatty(2);
+  },
+  get errorColumns() {
+    return process.stderr.columns;
+  },
   writeOut: writeTo(1),
   writeError: writeTo(2),
 });

@@ -13,7 +13,14 @@ const index = at('src/index.ts');
 const page = at('docs/api.md');
 
 const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(at('tsconfig.build.json'), ts.sys.readFile).config, ts.sys, at('.'));
-const program = ts.createProgram([index], { ...options, noEmit: false, emitDeclarationOnly: true, outDir: '/declarations', rootDir: at('src') });
+const program = ts.createProgram([index], {
+  ...options,
+  noEmit: false,
+  emitDeclarationOnly: true,
+  noCheck: true,
+  outDir: '/declarations',
+  rootDir: at('src'),
+});
 const checker = program.getTypeChecker();
 
 /** Published declarations by the name of the file that they come from. */
@@ -38,6 +45,8 @@ const text = [
   'the folder `examples/library` of the source, one for each capability.',
   '',
   ...introduction(source),
+  '',
+  ...sections(source).map(({ title, names }) => `- ${link(title)}: ${names.filter(isValue).map(link).join(', ')}`),
 ];
 for (const { title, names } of sections(source)) {
   text.push('', `## ${title}`);
@@ -58,7 +67,10 @@ else if (readFileSync(page, 'utf8') !== result) {
 /** The first paragraph of the comment at the top of the file. */
 function introduction(file) {
   const comment = /^\/\*\n([\s\S]*?)\*\//.exec(file.text)?.[1] ?? '';
-  return comment.split(/\n \*\n/)[0].split('\n').map((line) => line.replace(/^ \* ?/, ''));
+  return comment
+    .split(/\n \*\n/)[0]
+    .split('\n')
+    .map((line) => line.replace(/^ \* ?/, ''));
 }
 
 /** What is exported, under the line comments that stand above it. */
@@ -74,11 +86,31 @@ function sections(file) {
   return found;
 }
 
+/** To the heading of that text, as GitHub names it. */
+function link(heading) {
+  return `[${heading}](#${heading
+    .toLowerCase()
+    .replace(/[^\w -]/g, '')
+    .replaceAll(' ', '-')})`;
+}
+
+/** Whether there is something to call, not only a type. */
+function isValue(name) {
+  return (
+    !exported.get(name).declarations.some((each) => ts.isTypeOnlyExportDeclaration(each)) &&
+    (resolved(name).flags & ts.SymbolFlags.Value) !== 0
+  );
+}
+
+function resolved(name) {
+  const symbol = exported.get(name);
+  return symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+}
+
 function entry(name) {
-  const exportedSymbol = exported.get(name);
-  const symbol = exportedSymbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exportedSymbol) : exportedSymbol;
+  const symbol = resolved(name);
   const [original] = symbol.declarations;
-  const isTypeOnly = exportedSymbol.declarations.some((each) => ts.isTypeOnlyExportDeclaration(each));
+  const isTypeOnly = !isValue(name);
   const declaration = published.get(original.getSourceFile().fileName).statements.find((each) => declares(each, symbol.name));
   const documentation = docstring(declaration);
   if (documentation.length === 0) problems.push(`${name} has no docstring`);
@@ -111,7 +143,12 @@ function plain(comment) {
   return text
     .replace(/\{@link\s+([\w.]+)\s*\}/g, (_, name) => (exported.has(name) ? `[\`${name}\`](#${name.toLowerCase()})` : `\`${name}\``))
     .split(/\n\s*\n/)
-    .map((paragraph) => paragraph.replace(/^\s*- /gm, '\n- ').replace(/\n(?!- )\s*/g, ' ').trim())
+    .map((paragraph) =>
+      paragraph
+        .replace(/^\s*- /gm, '\n- ')
+        .replace(/\n(?!- )\s*/g, ' ')
+        .trim(),
+    )
     .join('\n\n');
 }
 

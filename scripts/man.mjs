@@ -48,6 +48,13 @@ function optionEntry(option) {
   return `.TP\n${shown}\n${text(sentence(option.description) + choices)}.`;
 }
 
+function operandEntry(argument) {
+  const { argChoices, description } = argument;
+  const name = argument.name();
+  const choices = argChoices === undefined ? '' : `; ${argChoices.join(', ')}`;
+  return `.TP\n\\fI${text(name)}\\fR\n${text(sentence(description || name) + choices)}.`;
+}
+
 /** Options by the heading they have in the help. */
 function groupsOf(command) {
   const groups = new Map();
@@ -84,6 +91,7 @@ function commandSection(command) {
     `${bold(`kdump-hotplug ${command.name()}`)} [\\fIoptions\\fR] ${operands.join(' ')}`.trimEnd(),
     '.PP',
     `${text(sentence(command.description()).replace(/\.?$/, (end) => (command.description().endsWith('?') ? '' : end || '.')))}`,
+    ...command.registeredArguments.map(operandEntry),
     ...(groups.get('Options:') ?? []).map(optionEntry),
     '.PP',
     `And under OPTIONS: ${also.join(', ')}.`,
@@ -141,13 +149,16 @@ ${table([
 ])}
 .SH FILES
 ${table([
-  ['.IMAGE.kdhp-journal', 'Beside an image while it is patched. The next command that writes, or recover, takes an interrupted patch back by it.'],
+  [
+    '.IMAGE.kdhp-journal',
+    'Beside an image while it is patched. The next command that writes, or recover, takes an interrupted patch back by it.',
+  ],
   ['OUTPUT.partial', 'A new file until it is complete.'],
 ])}
 .SH EXAMPLES
 ${commands
   .flatMap((command) => examplesOf(command.name()))
-  .map(([does, line]) => `.PP\n${text(sentence(does))}:\n.PP\n.nf\n.RS 4\n${text(line)}\n.RE\n.fi`)
+  .map(([does, line]) => `.PP\n${text(sentence(does))}${does.endsWith('?') ? '' : ':'}\n.PP\n.nf\n.RS 4\n${text(line)}\n.RE\n.fi`)
   .join('\n')
   .replace('.PP\n', '')}
 .SH SEE ALSO

@@ -8,6 +8,7 @@
  */
 export type KdumpErrorKind = 'usage' | 'input' | 'refused' | 'io';
 
+/** What a {@link KdumpError} is about, each where it applies. */
 export interface KdumpErrorDetails {
   /** Path of the file, as the user named it. */
   file?: string;

@@ -1,53 +1,96 @@
-/** kdump-hotplug as a library: the same capabilities as the program, without printing and without exiting. */
-export { KdumpError, type KdumpErrorDetails, type KdumpErrorKind } from './errors.js';
-export type { ByteOrder } from './bytes/byte-order.js';
-export type { Range } from './memory/range.js';
-export { rangeInclusive, rangeOfSize } from './memory/range.js';
+/*
+ * kdump-hotplug as a library: the same capabilities as the program, without printing and without exiting. What cannot be done is thrown as a
+ * KdumpError. Addresses and sizes in physical memory are bigint; ranges are half-open.
+ *
+ * Each comment below begins a section of docs/api.md, which is generated from here.
+ */
 
-export { encodeElfcorehdr, parseElfcorehdr, type Elfcorehdr } from './elf/elfcorehdr.js';
-export type { ElfHeader } from './elf/elf-header.js';
-export type { ProgramHeader } from './elf/records.js';
-
-export { FdtNode, parseFdt, type Fdt, type FdtProperty, type FdtReservation } from './fdt/fdt.js';
-export { editFdt, newNodeFrom, nodeSize, type FdtEdit, type FdtEditOptions, type FdtEditResult, type NewNode } from './fdt/edit.js';
-export { formatDts } from './fdt/dts.js';
-
-export type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file/file-system.js';
-export { nodeFileSystem } from './file/node-file-system.js';
-
-export type { Architecture, ArchitectureName } from './arch/architecture.js';
-export { architectureNamed, architectures } from './arch/registry.js';
-
-export type { KdumpImage } from './image/image.js';
+// Open an image
 export { closeImage, openImage, type OpenImageOptions } from './image/open.js';
+export type { KdumpImage } from './image/image.js';
 export type { ImageFormat } from './image/recognise.js';
 export type { Segment, SegmentName } from './image/segment.js';
-export { packImage, segmentSources, sourceOfBytes, type SegmentSource } from './image/pack.js';
-export { parseManifest, type Manifest } from './image/manifest.js';
-export { manifestSources } from './image/manifest-sources.js';
-export { parseKexecLog, type KexecLog } from './image/kexec-log.js';
+export type { Extent, PhysicalMemory } from './image/physical-memory.js';
+export type { KdumpFdtFacts } from './image/chosen.js';
+export type { RegionTable } from './image/region-table.js';
+export { parseKexecLog, type KexecLog, type KexecLogSegment } from './image/kexec-log.js';
 
-export { changeToJson, formatChange, parseChanges, type Change } from './machine/changes.js';
+// Look into an image
+export { soundFindings } from './hotplug/sound.js';
+export type { Finding, Severity } from './hotplug/finding.js';
+export { crashMemoryOf, type CrashMemory, type CrashMemoryKind, type CrashMemoryRange } from './hotplug/crash-memory.js';
+export { capacityOf, knownCpus, type Capacity } from './hotplug/summary.js';
+export type { Cpu } from './hotplug/cpus.js';
+export type { CpuPattern } from './arch/cpu-cloning.js';
+export { coveredSegments, verifyDigest, type DigestStatus } from './hotplug/verify-digest.js';
+export { diffImages, isSame, type CpuDifference, type ImageDifference } from './hotplug/diff.js';
+
+// Compare with a machine
+export { readMachineState, type MachineStatePaths } from './hotplug/read-machine-state.js';
+export type { MachineState, StateDifference } from './hotplug/machine-state.js';
+export type { LiveDeviceTree } from './hotplug/live-cpus.js';
+export { checkImage, type CheckResult } from './hotplug/check.js';
+export { changesToState } from './hotplug/sync.js';
+
+// Changes
+export { changeToJson, formatChange, parseChanges } from './machine/changes.js';
+export type { Change, ChangeAction, ChangeJson, CpuChange, CpuOfChange, MemoryChange } from './machine/changes.js';
+
+// Plan and patch
+export { isNothingToDo, planHotplug, type Plan, type PlanOptions } from './hotplug/plan.js';
+export type { CpuPlanOptions, DerivedProperty } from './hotplug/plan-cpus.js';
+export type { ChangeEffect } from './hotplug/plan-memory.js';
+export type { DigestOutcome } from './hotplug/plan-digest.js';
+export { changedRuns, type SegmentPlan } from './hotplug/segment-plan.js';
+export { openForPatching } from './patch/open-for-patching.js';
+export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
+export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
+export type { Patch } from './patch/commit.js';
+export type { JournalRecord } from './journal/journal.js';
+export { saveUndo, undoOf, undoPatch } from './patch/undo.js';
+export { recover, type RecoverOptions, type Recovery } from './patch/recover.js';
+
+// Make and take apart packed images
+export { packImage, segmentSources, sourceOfBytes, type SegmentSource } from './image/pack.js';
+export { parseManifest, type Manifest, type ManifestContents, type ManifestDigest, type ManifestSegment } from './image/manifest.js';
+export { manifestSources } from './image/manifest-sources.js';
+export { architectureNamed, architectures } from './arch/registry.js';
+export type { Architecture, ArchitectureName } from './arch/architecture.js';
+
+// The elfcorehdr by itself
+export { encodeElfcorehdr, parseElfcorehdr, type Elfcorehdr } from './elf/elfcorehdr.js';
+export type { ElfHeader } from './elf/elf-header.js';
+export type { ElfHeaderFields, ProgramHeader } from './elf/records.js';
+export { PF_RWX, PT_LOAD, PT_NOTE } from './elf/constants.js';
+
+// The FDT by itself
+export { parseFdt, type Fdt, type FdtNode, type FdtProperty, type FdtReservation } from './fdt/fdt.js';
+export type { FdtHeader } from './fdt/header.js';
+export { editFdt, newNodeFrom, nodeSize, type FdtEditOptions, type FdtEditResult, type NewNode } from './fdt/edit.js';
+export type {
+  AddNode,
+  AddReservation,
+  FdtEdit,
+  RemoveNode,
+  RemoveProperty,
+  ReplaceProperties,
+  SetProperty,
+  SetReservation,
+} from './fdt/edit.js';
+export { encodeCells, encodeString, readCells, stringList } from './fdt/cells.js';
+export { formatDts } from './fdt/dts.js';
+
+// Read a machine's files one by one
+export { directoryReader, readDeviceTree, readIomem } from './hotplug/read-machine-state.js';
+export { crashKernelRanges, parseIomem, systemRam, type IomemEntry } from './machine/iomem.js';
 export { readDeviceTreeDirectory, type DeviceTreeNode, type DirectoryReader } from './machine/device-tree.js';
 export { deviceTreeOfFdt } from './machine/device-tree-blob.js';
-export { crashKernelRanges, parseIomem, systemRam, type IomemEntry } from './machine/iomem.js';
 export { readOfflineMemory } from './machine/memory-blocks.js';
 
-export { checkImage, type CheckResult } from './hotplug/check.js';
-export { crashMemoryOf, type CrashMemory, type CrashMemoryRange } from './hotplug/crash-memory.js';
-export { diffImages, isSame, type ImageDifference } from './hotplug/diff.js';
-export type { Finding, Severity } from './hotplug/finding.js';
-export type { LiveDeviceTree } from './hotplug/live-cpus.js';
-export type { MachineState, StateDifference } from './hotplug/machine-state.js';
-export { isNothingToDo, planHotplug, type Plan, type PlanOptions } from './hotplug/plan.js';
-export { changedRuns, type SegmentPlan } from './hotplug/segment-plan.js';
-export { soundFindings } from './hotplug/sound.js';
-export { capacityOf, knownCpus, type Capacity } from './hotplug/summary.js';
-export { changesToState } from './hotplug/sync.js';
-export { coveredSegments, verifyDigest, type DigestStatus } from './hotplug/verify-digest.js';
-
-export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
-export { openForPatching } from './patch/open-for-patching.js';
-export { recover, type RecoverOptions, type Recovery } from './patch/recover.js';
-export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
-export { undoPatch } from './patch/undo.js';
+// Ranges, files, errors
+export { formatRange, rangeInclusive, rangeOfSize, sizeOf, type Range } from './memory/range.js';
+export type { ByteOrder } from './bytes/byte-order.js';
+export { nodeFileSystem } from './file/node-file-system.js';
+export type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file/file-system.js';
+export { InputFile, type Overlay } from './file/input-file.js';
+export { KdumpError, type KdumpErrorDetails, type KdumpErrorKind } from './errors.js';

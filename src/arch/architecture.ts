@@ -3,6 +3,7 @@ import type { Fdt } from '../fdt/fdt.js';
 import type { Range } from '../memory/range.js';
 import type { CpuCloning } from './cpu-cloning.js';
 
+/** As the kernel and Debian name them; `ppc64` is big endian. */
 export type ArchitectureName = 'ppc64le' | 'ppc64' | 'x86_64' | 'aarch64' | 'riscv64' | 'loongarch64' | 's390x';
 
 /** What differs between architectures in a kdump image. One file an architecture gives one of these; everything else is common code. */
@@ -35,7 +36,7 @@ export interface Architecture {
   readonly firmware?: (fdt: Fdt) => Range[];
   /** Property of a CPU node that lists the ids of its threads; without one a node is one CPU. */
   readonly cpuThreadsProperty?: string;
-  /** What more has to differ between CPU nodes than unit address and `reg`. */
+  /** What more has to differ between CPU nodes than unit address and `reg`. @internal */
   readonly cpuCloning?: CpuCloning;
 
   /** Defects of the kernel's own handler, which `--compat linux` reproduces. */

@@ -1,5 +1,5 @@
 import { KdumpError, hex, printable } from '../errors.js';
-import { encodeCells, encodeU32, readU32, stringList, u32At } from '../fdt/cells.js';
+import { encodeU32, readU32, stringList, u32At } from '../fdt/cells.js';
 import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
 import type { CpuCloning, CpuPattern } from './cpu-cloning.js';
 
@@ -14,19 +14,13 @@ export const ppc64Cpus: CpuCloning = {
     switch (name) {
       case SERVERS:
         return {
-          value: encodeCells(
-            cellsOf(value).map((server) => BigInt(moved(name, server, pattern, id))),
-            1,
-          ),
+          value: encodeU32(...cellsOf(value).map((server) => moved(name, server, pattern, id))),
           derived: 'id of each thread',
         };
       case 'ibm,ppc-interrupt-gserver#s':
         // Pairs of server number and distribution queue.
         return {
-          value: encodeCells(
-            cellsOf(value).map((cell, index) => BigInt(index % 2 === 0 ? moved(name, cell, pattern, id) : cell)),
-            1,
-          ),
+          value: encodeU32(...cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, pattern, id) : cell))),
           derived: 'id of each thread, with the queue of the pattern',
         };
       case 'ibm,my-drc-index':
@@ -38,7 +32,7 @@ export const ppc64Cpus: CpuCloning = {
         // The last domain is the CPU itself where firmware numbers them so.
         const cells = cellsOf(value);
         if (cells.at(-1) !== pattern.id || pattern.id === 0) return undefined;
-        return { value: encodeCells([...cells.slice(0, -1), id].map(BigInt), 1), derived: 'the last domain is the CPU' };
+        return { value: encodeU32(...cells.slice(0, -1), id), derived: 'the last domain is the CPU' };
       }
       default:
         return undefined;
@@ -75,8 +69,17 @@ function drcIndex(cpus: FdtNode, id: number, pattern: CpuPattern, patternIndex: 
   });
 }
 
+/** The tables have an entry for each CPU that can be added, and are looked at for each that is. */
+const drcTables = new WeakMap<FdtNode, ReadonlyMap<string, number>>();
+
+function drcTable(cpus: FdtNode): ReadonlyMap<string, number> {
+  let table = drcTables.get(cpus);
+  if (table === undefined) drcTables.set(cpus, (table = readDrcTable(cpus)));
+  return table;
+}
+
 /** `ibm,drc-names` and `ibm,drc-indexes`: each begins with the number of entries. */
-function drcTable(cpus: FdtNode): Map<string, number> {
+function readDrcTable(cpus: FdtNode): Map<string, number> {
   const names = cpus.property('ibm,drc-names');
   const indexes = cpus.property('ibm,drc-indexes');
   if (names === undefined || indexes === undefined || names.length < 4 || indexes.length < 4) return new Map();

@@ -9,6 +9,7 @@ import { riscv64 } from './riscv64.js';
 import { s390x } from './s390x.js';
 import { x86_64 } from './x86_64.js';
 
+/** All that are known. */
 export const architectures: readonly Architecture[] = [ppc64le, ppc64, x86_64, aarch64, riscv64, loongarch64, s390x];
 
 /** @throws KdumpError `input` when no supported kernel has this e_machine and byte order */

@@ -1,13 +1,10 @@
 import { Option, type Command } from 'commander';
 import { KdumpError } from '../errors.js';
-import { parseFdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import { readWholeFile } from '../file/input-file.js';
-import type { LiveDeviceTree } from '../hotplug/live-cpus.js';
 import type { PlanOptions } from '../hotplug/plan.js';
+import { readDeviceTree } from '../hotplug/read-machine-state.js';
 import { MAX_CHANGE_FILE, parseChanges, type Change } from '../machine/changes.js';
-import { deviceTreeOfFdt } from '../machine/device-tree-blob.js';
-import { readDeviceTreeDirectory } from '../machine/device-tree.js';
 import { parseCpuIds, parseRange } from '../text/numbers.js';
 import { operand } from './options.js';
 
@@ -22,9 +19,6 @@ export interface ChangeOptions {
 /** A change option as it was met: changes, or the path of a change file. */
 export type ChangeArgument = readonly Change[] | { readonly file: string };
 
-const MAX_DEVICE_TREE = 64 << 20;
-const CPUS = ['cpus'];
-
 /** Adds the options; what they say is put into `given` in the order of the command line. */
 export function addChangeOptions(command: Command, given: ChangeArgument[]): Command {
   const keep = (read: (text: string) => ChangeArgument): ((text: string) => void) => {
@@ -36,6 +30,7 @@ export function addChangeOptions(command: Command, given: ChangeArgument[]): Com
   const memory = (action: 'add' | 'remove') => keep((text) => [{ action, memory: parseRange(text) }]);
   const cpus = (action: 'add' | 'remove') => keep((text) => parseCpuIds(text).map((id) => ({ action, cpu: { id } })));
   return command
+    .optionsGroup('Changes:')
     .option('--add-memory <range>', 'System RAM that appeared: START+SIZE, or START-END with END inclusive', memory('add'))
     .option('--remove-memory <range>', 'System RAM that was removed or taken offline', memory('remove'))
     .option('--add-cpu <ids>', 'CPUs that appeared, as in reg of their nodes: 2, 0x10, 8-15, 2,4', cpus('add'))
@@ -86,23 +81,4 @@ function readChanges(fileSystem: FileSystem, path: string): Change[] {
 
 function raise(error: KdumpError): never {
   throw error;
-}
-
-/** The live device tree at `path`, as far as /cpus. */
-export function readDeviceTree(fileSystem: FileSystem, path: string): LiveDeviceTree {
-  try {
-    if (fileSystem.kindOf(path) === 'directory') {
-      return { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, CPUS), namesAreMadeUp: true, source: path };
-    }
-    return { root: deviceTreeOfFdt(parseFdt(readWholeFile(fileSystem, path, MAX_DEVICE_TREE)), CPUS), namesAreMadeUp: false, source: path };
-  } catch (error) {
-    throw error instanceof KdumpError ? error.within({ file: path }) : error;
-  }
-}
-
-export function directoryReader(fileSystem: FileSystem): Parameters<typeof readDeviceTreeDirectory>[0] {
-  return {
-    list: (path) => fileSystem.list(path),
-    readFile: (path, limit) => fileSystem.readStart(path, limit),
-  };
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { FileSystem } from '../file/file-system.js';
 import type { Console } from './console.js';
 import type { Outcome } from './outcome.js';
+import type { Progress } from './progress.js';
 import type { ColorChoice } from './theme.js';
 
 /** Values of the options that every command has. */
@@ -16,6 +17,9 @@ export interface CommonOptions {
 export interface Context {
   readonly fileSystem: FileSystem;
   readonly console: Console;
+  /** Of the program. */
+  readonly version: string;
+  readonly progress: Progress;
 }
 
 /** Does a command's work, once its options are known. */
@@ -25,4 +29,6 @@ export type Act = (options: CommonOptions, action: (context: Context) => Outcome
 export interface CommandDefinition {
   readonly summary: string;
   readonly define: (command: Command, act: Act) => void;
+  /** It tells about all commands, so all of them are defined for it. */
+  readonly needsAll?: true;
 }

@@ -7,8 +7,11 @@ import { openImage, type OpenImageOptions } from '../image/open.js';
 import { openForPatching } from '../patch/open-for-patching.js';
 import type { ImageFormat } from '../image/recognise.js';
 import type { KdumpImage } from '../image/image.js';
-import { MAX_IOMEM_TEXT, crashKernelRanges, parseIomem, type IomemEntry } from '../machine/iomem.js';
+import { readIomem } from '../hotplug/read-machine-state.js';
+import { crashKernelRanges } from '../machine/iomem.js';
 import { sizeOf, type Range } from '../memory/range.js';
+import { searching } from './progress-of.js';
+import { NO_PROGRESS } from './progress.js';
 import { parseMapping, parseNumber, parseRange, type Mapping } from '../text/numbers.js';
 
 /** Values of the options of every command that takes an image. */
@@ -22,9 +25,15 @@ export interface ImageOptions {
   crashKernelFrom?: string;
 }
 
+/** Of the argument that every command with image options has. */
+export const IMAGE_ARGUMENT = 'a packed image, or memory that holds one: a RAM file, an ELF dump, /proc/kcore';
+
 export function addImageOptions(command: Command): Command {
   return command
-    .addOption(new Option('--format <format>', 'container; recognised from the content without it').choices(['kdump', 'elf-core', 'raw']))
+    .optionsGroup('Image options:')
+    .addOption(
+      new Option('--format <format>', 'the container; without it recognised from the content').choices(['kdump', 'elf-core', 'raw']),
+    )
     .option('--base <addr>', 'raw: physical address of file offset 0 (default 0)', operand(parseNumber))
     .option('--map <file-offset:addr:size>', 'raw: where a piece of the file lies in physical memory; repeatable', repeated(parseMapping))
     .option('--crash-kernel <range>', 'look for segments only there ("Crash kernel" of /proc/iomem)', operand(parseRange))
@@ -48,8 +57,9 @@ export function repeated<T>(parse: (text: string) => T): (text: string, before: 
 }
 
 /** Opens the image that the options describe. */
-export function openImageFrom(fileSystem: FileSystem, path: string, options: ImageOptions): KdumpImage {
-  return openImage(fileSystem, path, openOptions(fileSystem, path, options));
+export function openImageFrom(fileSystem: FileSystem, path: string, options: ImageOptions, progress = NO_PROGRESS): KdumpImage {
+  const open = openOptions(fileSystem, path, options);
+  return progress.during(searching(fileSystem, path, open.crashKernel), () => openImage(fileSystem, path, open));
 }
 
 /** Opens it for patching. @throws KdumpError `refused` for /proc/kcore */
@@ -58,6 +68,7 @@ export function openForPatchingFrom(
   path: string,
   options: ImageOptions,
   use: { live?: boolean | undefined },
+  progress = NO_PROGRESS,
 ): ReturnType<typeof openForPatching> {
   if (path === KCORE) {
     throw new KdumpError('refused', 'it can only be read', {
@@ -65,10 +76,12 @@ export function openForPatchingFrom(
       remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
     });
   }
-  return openForPatching(fileSystem, path, openOptions(fileSystem, path, options), use);
+  const open = openOptions(fileSystem, path, options);
+  return progress.during(searching(fileSystem, path, open.crashKernel), () => openForPatching(fileSystem, path, open, use));
 }
 
-function openOptions(fileSystem: FileSystem, path: string, options: ImageOptions): OpenImageOptions {
+/** What the options say of how the image at `path` is opened. */
+export function openOptions(fileSystem: FileSystem, path: string, options: ImageOptions): OpenImageOptions {
   const { format, base, map, kexecLog } = options;
   const crashKernel = options.crashKernel ?? liveCrashKernel(fileSystem, path, options.crashKernelFrom);
   return {
@@ -103,16 +116,7 @@ function liveCrashKernel(fileSystem: FileSystem, path: string, iomemCopy: string
   return crashKernel;
 }
 
-export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
-  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_IOMEM_TEXT)).toString('latin1');
-  return within({ file: path }, () => parseIomem(text));
-}
-
 function readKexecLog(fileSystem: FileSystem, path: string): ReturnType<typeof parseKexecLog> {
   const text = Buffer.from(readWholeFile(fileSystem, path, MAX_KEXEC_LOG)).toString('latin1');
-  try {
-    return parseKexecLog(text);
-  } catch (error) {
-    throw error instanceof KdumpError ? error.within({ file: path }) : error;
-  }
+  return within({ file: path }, () => parseKexecLog(text));
 }

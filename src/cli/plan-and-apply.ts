@@ -2,20 +2,21 @@ import { resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import { moveIntoPlace, refuseExisting, temporaryName } from '../file/new-file.js';
-import { planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
+import { isNothingToDo, planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
 import { readCommitted } from '../journal/read-committed.js';
 import type { Change } from '../machine/changes.js';
-import { applyPlan, patchOf } from '../patch/apply.js';
+import { applyPlan } from '../patch/apply.js';
 import { closeTarget } from '../patch/target.js';
-import { saveUndo } from '../patch/undo.js';
+import { saveUndo, undoOf } from '../patch/undo.js';
 import type { Command } from 'commander';
 import type { Context } from './command.js';
 import type { Console } from './console.js';
 import { planToJson } from './json.js';
 import { openForPatchingFrom, openImageFrom, type ImageOptions } from './options.js';
 import type { Outcome } from './outcome.js';
+import { copying, hashing } from './progress-of.js';
 import { renderPlan } from './render-plan.js';
 
 /** Values of the options of commands that write to an image. */
@@ -29,6 +30,7 @@ export interface WriteOptions {
 
 export function addWriteOptions(command: Command): Command {
   return command
+    .optionsGroup('Writing:')
     .option('-n, --dry-run', 'write nothing, show what would be written')
     .option('-o, --output <file>', 'write to a copy, leave the image alone')
     .option('--save-undo <file>', 'keep what is needed to take the patch back')
@@ -43,16 +45,16 @@ interface Work {
 
 /** Plans, writes unless it is a dry run, and reports. `plan` is `apply --dry-run`: both go through the same computations and checks. */
 export function planAndApply(context: Context, path: string, options: ImageOptions & WriteOptions, work: Work): Outcome {
-  const { fileSystem, console } = context;
+  const { fileSystem, console, progress } = context;
   if (options.dryRun === true) {
-    report(onlyPlanned(fileSystem, path, options, work), path, false, console);
+    report(onlyPlanned(context, path, options, work), path, false, console);
     return 'done';
   }
   const { output, saveUndo: undoFile } = options;
   if (undoFile !== undefined) refuseSame(fileSystem, undoFile, [path, ...(output === undefined ? [] : [output])]);
   if (output === undefined) patch(context, path, path, options, work);
   else {
-    const temporary = copyForPatching(fileSystem, path, output, options);
+    const temporary = progress.during(copying(fileSystem, path), () => copyForPatching(fileSystem, path, output, options));
     try {
       patch(context, temporary, output, options, work);
       moveIntoPlace(fileSystem, temporary, output);
@@ -89,22 +91,29 @@ function copyForPatching(fileSystem: FileSystem, path: string, output: string, o
   return temporary;
 }
 
-function onlyPlanned(fileSystem: FileSystem, path: string, options: ImageOptions, work: Work): Plan {
-  const image = openImageFrom(fileSystem, path, options);
+function onlyPlanned({ fileSystem, progress }: Context, path: string, options: ImageOptions, work: Work): Plan {
+  const image = openImageFrom(fileSystem, path, options, progress);
   try {
-    return planHotplug(image, work.changesFor(image), work.planOptions);
+    return progress.during(hashing(image), () => planHotplug(image, work.changesFor(image), work.planOptions));
   } finally {
     closeImage(image);
   }
 }
 
 /** @param shown the name that the result will have */
-function patch({ fileSystem, console }: Context, path: string, shown: string, options: ImageOptions & WriteOptions, work: Work): void {
-  const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options, { live: options.live });
+function patch(
+  { fileSystem, console, progress }: Context,
+  path: string,
+  shown: string,
+  options: ImageOptions & WriteOptions,
+  work: Work,
+): void {
+  const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options, { live: options.live }, progress);
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
-    const plan = planHotplug(image, work.changesFor(image), work.planOptions);
-    if (options.saveUndo !== undefined) saveUndo(fileSystem, options.saveUndo, target, patchOf(plan), options.overwrite === true);
+    const plan = progress.during(hashing(image), () => planHotplug(image, work.changesFor(image), work.planOptions));
+    if (options.saveUndo !== undefined && !isNothingToDo(plan))
+      saveUndo(fileSystem, options.saveUndo, target, undoOf(plan), options.overwrite === true);
     const { written, unknownUsers } = applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
     if (unknownUsers > 0) console.detail(`could not look whether ${unknownUsers} processes use ${printable(path)}`);
     if (written > 0) console.detail(`${written} bytes written and read back`);

@@ -1,24 +1,21 @@
-import { printable } from '../errors.js';
 import { isSame, type ImageDifference } from '../hotplug/diff.js';
-import { formatRange, sizeOf, type Range } from '../memory/range.js';
-import { formatSize } from '../text/numbers.js';
+import type { KdumpImage } from '../image/image.js';
+import { differenceLines, totalRows } from './render-difference.js';
+import { described } from './table.js';
 import type { Theme } from './theme.js';
 
-/** What `diff` says to people: CPUs and memory ranges, not bytes. */
-export function renderDiff(difference: ImageDifference, theme: Theme): string {
+/** What `diff` says to people: CPUs and memory ranges, not bytes, and what is the same. */
+export function renderDiff(before: KdumpImage, after: KdumpImage, difference: ImageDifference, theme: Theme): string {
   if (isSame(difference)) return 'no difference';
-  const { memory, cpus, otherSegments, sameElfcorehdr, sameFdt } = difference;
-  const range = (each: Range): string => `memory ${formatRange(each)} (${formatSize(sizeOf(each))})`;
-  const lines = [
-    ...memory.removed.map((each) => theme.removed(`- ${range(each)}`)),
-    ...memory.added.map((each) => theme.added(`+ ${range(each)}`)),
-    ...cpus.removed.map(({ id, node }) => theme.removed(`- CPU ${id} (${printable(node.name)})`)),
-    ...cpus.added.map(({ id, node }) => theme.added(`+ CPU ${id} (${printable(node.name)})`)),
-    ...cpus.changed.map(({ id, name, properties }) => `~ CPU ${id} (${printable(name)}): ${properties.map(printable).join(', ')}`),
+  const { otherSegments } = difference;
+  const same = after.segments.map(({ name }) => name).filter((name) => !isDescription(name) && !otherSegments.includes(name));
+  return [
+    ...differenceLines(difference, theme),
     ...otherSegments.map((name) => `~ segment ${name}`),
-  ];
-  if (!sameElfcorehdr && memory.added.length + memory.removed.length === 0)
-    lines.push('~ elfcorehdr: the same memory, in other program headers');
-  if (!sameFdt && cpus.added.length + cpus.removed.length + cpus.changed.length === 0) lines.push('~ fdt: the same CPUs, other contents');
-  return lines.join('\n');
+    ...described([...totalRows(before, after), ...(same.length === 0 ? [] : [['The same', same.join(', ')] as const])], theme),
+  ].join('\n');
+}
+
+function isDescription(name: string): boolean {
+  return name === 'elfcorehdr' || name === 'fdt';
 }

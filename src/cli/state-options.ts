@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import { KdumpError, within } from '../errors.js';
+import { KdumpError } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import type { MachineState } from '../hotplug/machine-state.js';
-import { readOfflineMemory } from '../machine/memory-blocks.js';
-import { directoryReader, readDeviceTree } from './change-options.js';
-import { readIomem } from './options.js';
+import { readMachineState } from '../hotplug/read-machine-state.js';
 
 /** Values of the options that describe a machine's state. */
 export interface StateOptions {
@@ -15,21 +13,15 @@ export interface StateOptions {
 
 export function addStateOptions(command: Command): Command {
   return command
+    .optionsGroup('The machine:')
     .option('--iomem <file>', 'the memory of the machine: /proc/iomem, read as root, or a copy of it')
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
     .option('--memory-blocks <dir>', 'which memory is offline: /sys/devices/system/memory or a copy of it');
 }
 
-export function stateFrom({ iomem, deviceTree, memoryBlocks }: StateOptions, fileSystem: FileSystem): MachineState {
-  if (memoryBlocks !== undefined && iomem === undefined) {
+export function stateFrom(options: StateOptions, fileSystem: FileSystem): MachineState {
+  if (options.memoryBlocks !== undefined && options.iomem === undefined) {
     throw new KdumpError('usage', '--memory-blocks says which memory is offline, not which there is', { expected: '--iomem with it' });
   }
-  return {
-    iomem: iomem === undefined ? undefined : readIomem(fileSystem, iomem),
-    deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
-    offlineMemory:
-      memoryBlocks === undefined
-        ? undefined
-        : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
-  };
+  return readMachineState(fileSystem, options);
 }

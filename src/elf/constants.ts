@@ -21,8 +21,11 @@ export const EM_AARCH64 = 183;
 export const EM_RISCV = 243;
 export const EM_LOONGARCH = 258;
 
+/** p_type: a range of memory that the dump holds. */
 export const PT_LOAD = 1;
+/** p_type: the notes of a CPU, or vmcoreinfo. */
 export const PT_NOTE = 4;
+/** p_flags of every PT_LOAD in an elfcorehdr: read, write, execute. */
 export const PF_RWX = 7;
 /** e_phnum at and above this means "look elsewhere for the count"; the vmcore reader knows no such place. */
 export const PN_XNUM = 0xffff;

@@ -1,13 +1,39 @@
 import { KdumpError, hex } from '../errors.js';
-import { ADDRESS_SPACE_END } from '../memory/range.js';
-import { ET_CORE, PN_XNUM, PT_LOAD } from './constants.js';
+import { ET_CORE, PN_XNUM } from './constants.js';
 import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, encodeElfHeader, parseElfHeader, type ElfHeader } from './elf-header.js';
-import { programHeaderFormat, type ProgramHeader } from './records.js';
+import { ProgramHeaderTable, rangeProblem } from './program-header-table.js';
+import type { ProgramHeader } from './records.js';
 
 /** The contents of an elfcorehdr segment: its ELF header and program headers, in file order. */
 export interface Elfcorehdr {
   readonly header: ElfHeader;
+  /** Of one that was parsed they are made when they are first asked for. */
   readonly programHeaders: readonly ProgramHeader[];
+}
+
+const tables = new WeakMap<Elfcorehdr, ProgramHeaderTable>();
+
+/** The program headers of `contents` in their bytes. */
+export function tableOf(contents: Elfcorehdr): ProgramHeaderTable {
+  let table = tables.get(contents);
+  if (table === undefined) {
+    table = new ProgramHeaderTable(new Uint8Array(0), contents.header.byteOrder).assembled(contents.programHeaders);
+    tables.set(contents, table);
+  }
+  return table;
+}
+
+/** An elfcorehdr with `header` and the program headers of `table`. */
+function elfcorehdrOf(header: ElfHeader, table: ProgramHeaderTable): Elfcorehdr {
+  let programHeaders: readonly ProgramHeader[] | undefined;
+  const contents: Elfcorehdr = {
+    header,
+    get programHeaders() {
+      return (programHeaders ??= table.toArray());
+    },
+  };
+  tables.set(contents, table);
+  return contents;
 }
 
 /** Program headers that fit `memorySize` bytes of segment, and that e_phnum can count. */
@@ -58,32 +84,32 @@ export function parseElfcorehdr(segment: Uint8Array): Elfcorehdr {
       expected: `at most ${segment.length} bytes`,
     });
   }
-  const programHeaders = programHeaderFormat.parse(segment, ELF_HEADER_SIZE, phnum, header.byteOrder);
-  programHeaders.forEach(checkProgramHeader);
-  return { header, programHeaders };
+  // A copy: what was parsed stays as it was, whatever becomes of the segment's bytes.
+  const table = new ProgramHeaderTable(segment.slice(ELF_HEADER_SIZE, elfcorehdrSize(phnum)), header.byteOrder);
+  checkProgramHeaders(table);
+  return elfcorehdrOf(header, table);
 }
 
 /** The bytes of `elfcorehdr`, e_phnum set to the number of its program headers. Unchanged contents give the bytes they were parsed from. */
-export function encodeElfcorehdr({ header, programHeaders }: Elfcorehdr): Uint8Array {
-  if (programHeaders.length >= PN_XNUM) throw new RangeError(`${programHeaders.length} program headers do not fit e_phnum`);
-  const bytes = new Uint8Array(elfcorehdrSize(programHeaders.length));
-  encodeElfHeader({ ...header, fields: { ...header.fields, phnum: programHeaders.length } }, bytes);
-  programHeaders.forEach((programHeader, index) => {
-    programHeaderFormat.encode(programHeader, bytes, elfcorehdrSize(index), header.byteOrder);
-  });
+export function encodeElfcorehdr(contents: Elfcorehdr): Uint8Array {
+  const table = tableOf(contents);
+  const bytes = new Uint8Array(elfcorehdrSize(table.length));
+  writeElfcorehdr(contents.header, table, bytes);
   return bytes;
 }
 
-function checkProgramHeader(programHeader: ProgramHeader, index: number): void {
-  const wraps = (start: bigint, size: bigint): boolean => start + size > ADDRESS_SPACE_END;
-  const wrong = wraps(programHeader.offset, programHeader.filesz)
-    ? 'p_offset + p_filesz'
-    : wraps(programHeader.paddr, programHeader.memsz)
-      ? 'p_paddr + p_memsz'
-      : programHeader.type === PT_LOAD && programHeader.filesz > programHeader.memsz
-        ? 'p_filesz'
-        : undefined;
-  if (wrong === undefined) return;
+/** Writes an elfcorehdr to the start of `bytes`, which has room for it. Its program headers are checked. */
+export function writeElfcorehdr(header: ElfHeader, table: ProgramHeaderTable, bytes: Uint8Array): void {
+  if (table.length >= PN_XNUM) throw new RangeError(`${table.length} program headers do not fit e_phnum`);
+  encodeElfHeader({ ...header, fields: { ...header.fields, phnum: table.length } }, bytes);
+  bytes.set(table.bytes, ELF_HEADER_SIZE);
+}
+
+function checkProgramHeaders(table: ProgramHeaderTable): void {
+  const index = table.firstOutOfRange();
+  if (index < 0) return;
+  const programHeader = table.at(index);
+  const wrong = rangeProblem(programHeader) ?? '';
   throw new KdumpError('input', `program header ${index}: ${wrong} is out of range`, {
     offset: elfcorehdrSize(index),
     found: `p_offset ${hex(programHeader.offset)} p_paddr ${hex(programHeader.paddr)} p_filesz ${hex(programHeader.filesz)} p_memsz ${hex(programHeader.memsz)}`,

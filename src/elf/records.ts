@@ -43,7 +43,9 @@ const SECTION_HEADER_FIELDS = [
   ['entsize', 8],
 ] as const;
 
+/** The fields of Elf64_Ehdr behind e_ident, without the `e_` of their names. */
 export type ElfHeaderFields = RecordOf<typeof ELF_HEADER_FIELDS>;
+/** An Elf64_Phdr, without the `p_` of the names. In an elfcorehdr `offset` is a physical address of the crashed kernel. */
 export type ProgramHeader = Readonly<RecordOf<typeof PROGRAM_HEADER_FIELDS>>;
 export type SectionHeader = Readonly<RecordOf<typeof SECTION_HEADER_FIELDS>>;
 

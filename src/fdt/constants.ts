@@ -29,5 +29,5 @@ export const MAX_NAME_LENGTH = 255;
 
 /** `size` rounded up to a multiple of four, the padding of names and values in the structure block. */
 export function padded(size: number): number {
-  return Math.ceil(size / 4) * 4;
+  return size + (-size & 3);
 }

@@ -55,6 +55,7 @@ export interface AddReservation {
   readonly size: bigint;
 }
 
+/** One change of a tree. Nodes are those of the tree that is edited. */
 export type FdtEdit = RemoveNode | AddNode | SetProperty | RemoveProperty | ReplaceProperties | SetReservation | AddReservation;
 
 export type PropertyEdit = SetProperty | RemoveProperty;

@@ -4,7 +4,8 @@ import { FDT_MAX_SIZE, FDT_VERSION } from './constants.js';
 import type { FdtEdit } from './edit-kinds.js';
 import type { Fdt } from './fdt.js';
 import { HEADER_OFFSETS } from './header.js';
-import { growth, reservationSplices, structSplices, type Splice, type WantedNames } from './splices.js';
+import { PropertyLists } from './property-lists.js';
+import { WantedNames, growth, reservationSplices, structSplices, type Splice } from './splices.js';
 import { refusal, sortEdits } from './sorted-edits.js';
 import { StringTable } from './string-table.js';
 import { StructWriter } from './struct-writer.js';
@@ -12,6 +13,7 @@ import { StructWriter } from './struct-writer.js';
 export type * from './edit-kinds.js';
 export { newNodeFrom, nodeSize, type NewNode } from './new-node.js';
 
+/** What bounds the result of {@link editFdt}. */
 export interface FdtEditOptions {
   /** Bytes that the blob may take: the memory size of its segment. */
   readonly capacity: number;
@@ -22,6 +24,7 @@ export interface FdtEditOptions {
   readonly nameOrder?: readonly string[] | undefined;
 }
 
+/** The blob that {@link editFdt} made. Sizes are bytes. */
 export interface FdtEditResult {
   /** The new blob, `totalSize` bytes in a buffer of its own. */
   readonly bytes: Uint8Array;
@@ -50,12 +53,13 @@ export function editFdt(fdt: Fdt, edits: readonly FdtEdit[], options: FdtEditOpt
   if (fdt.header.version !== FDT_VERSION) {
     throw refusal('device tree is of a version that cannot be edited', { found: `${fdt.header.version}`, expected: `${FDT_VERSION}` });
   }
-  const sorted = sortEdits(fdt, edits);
-  const needed: WantedNames = new Set();
+  const lists = new PropertyLists();
+  const sorted = sortEdits(fdt, edits, lists);
+  const needed = new WantedNames(lists);
   const struct = structSplices(fdt, sorted, needed);
   const reservations = reservationSplices(fdt, sorted);
   const { offStrings, sizeStrings } = fdt.header;
-  const names = new StringTable(fdt.bytes.subarray(offStrings, offStrings + sizeStrings), inOrder(needed, options.nameOrder ?? []));
+  const names = new StringTable(fdt.bytes.subarray(offStrings, offStrings + sizeStrings), inOrder(needed.names, options.nameOrder ?? []));
   const strings = appending(names.appended, offStrings + sizeStrings);
 
   const splices: Record<FdtBlock['field'], readonly Splice[]> = { offStruct: struct, offReserveMap: reservations, offStrings: strings };
@@ -64,18 +68,18 @@ export function editFdt(fdt: Fdt, edits: readonly FdtEdit[], options: FdtEditOpt
   const totalSize = fittingSize(fdt, usedSize, options.capacity);
 
   const bytes = new Uint8Array(totalSize);
-  const writer = new StructWriter(bytes, 0, (name) => names.offsetOf(name));
+  const writer = new StructWriter(bytes, 0, names, lists);
   let cursor = 0;
   for (const { block, start } of placed) {
-    writer.copy(fdt.bytes.subarray(cursor, block.start));
+    writer.copy(fdt.bytes, cursor, block.start);
     writer.position = start;
     cursor = block.start;
     for (const splice of splices[block.field]) {
-      writer.copy(fdt.bytes.subarray(cursor, splice.offset));
+      writer.copy(fdt.bytes, cursor, splice.offset);
       splice.write(writer);
       cursor = splice.offset + splice.removed;
     }
-    writer.copy(fdt.bytes.subarray(cursor, block.end));
+    writer.copy(fdt.bytes, cursor, block.end);
     cursor = block.end;
   }
   const tail = Math.max(fdt.usedSize, usedSize);
@@ -141,7 +145,7 @@ function appending(bytes: Uint8Array, offset: number): Splice[] {
       removed: 0,
       size: bytes.length,
       write: (writer) => {
-        writer.copy(bytes);
+        writer.copy(bytes, 0, bytes.length);
       },
     },
   ];

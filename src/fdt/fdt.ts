@@ -16,8 +16,9 @@ export interface Fdt {
   readonly usedSize: number;
   readonly reservations: readonly FdtReservation[];
   readonly root: FdtNode;
-  /** The blocks in their order in the blob. */
+  /** The blocks in their order in the blob. @internal */
   readonly blocks: readonly FdtBlock[];
+  /** @internal */
   readonly tree: FdtTree;
   /** The node at a full path, unit addresses included; `/` is the root. */
   node(path: string): FdtNode | undefined;

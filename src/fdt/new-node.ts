@@ -10,10 +10,14 @@ export interface NewNode {
   readonly children?: readonly NewNode[] | undefined;
 }
 
-/** Bytes that `node` takes in the structure block, its children included; names of properties lie in the strings block and are not counted. */
-export function nodeSize(node: NewNode): number {
-  let size = TOKEN_SIZE + padded(node.name.length + 1) + propertiesSize(node.properties) + TOKEN_SIZE;
-  for (const child of node.children ?? []) size += nodeSize(child);
+/**
+ * Bytes that `node` takes in the structure block, its children included; names of properties lie in the strings block and are not counted.
+ *
+ * @param sizeOf bytes that a list of properties takes, where that is known already
+ */
+export function nodeSize(node: NewNode, sizeOf: (properties: readonly FdtProperty[]) => number = propertiesSize): number {
+  let size = TOKEN_SIZE + padded(node.name.length + 1) + sizeOf(node.properties) + TOKEN_SIZE;
+  for (const child of node.children ?? []) size += nodeSize(child, sizeOf);
   return size;
 }
 

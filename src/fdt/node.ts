@@ -2,6 +2,7 @@ import { PROPERTY_HEADER_SIZE, TOKEN_SIZE } from './constants.js';
 import { latin1 } from './latin1.js';
 import type { FdtTree } from './tree.js';
 
+/** A property of a node. */
 export interface FdtProperty {
   /** One character a byte (latin1). */
   readonly name: string;
@@ -16,9 +17,12 @@ export class FdtNode {
   /**
    * @param tree the index of the blob that the node is in
    * @param index place of the node in the order of the structure block; the root is 0
+   * @internal
    */
   constructor(
+    /** @internal */
     readonly tree: FdtTree,
+    /** @internal */
     readonly index: number,
   ) {}
 
@@ -93,8 +97,14 @@ export function nodeName(tree: FdtTree, node: number): string {
 }
 
 export function propertyName(tree: FdtTree, property: number): string {
-  const start = tree.header.offStrings + tree.view.getUint32(column(tree.propertyStart, property) + 8);
-  return nameAt(tree, start);
+  const offset = tree.view.getUint32(column(tree.propertyStart, property) + 8);
+  let name = tree.propertyNames.get(offset);
+  if (name === undefined) {
+    const start = tree.header.offStrings + offset;
+    name = latin1(tree.bytes, start, tree.bytes.indexOf(0, start));
+    tree.propertyNames.set(offset, name);
+  }
+  return name;
 }
 
 export function propertyValue(tree: FdtTree, property: number): Uint8Array {
@@ -105,38 +115,25 @@ export function propertyValue(tree: FdtTree, property: number): Uint8Array {
 
 /** Index of the first property called `name` of the node at index `node`. */
 export function findProperty(tree: FdtTree, node: number, name: string): number | undefined {
+  const { bytes, view, header } = tree;
+  const first = name === '' ? 0 : name.charCodeAt(0);
   const end = column(tree.firstProperty, node + 1);
   for (let property = column(tree.firstProperty, node); property < end; property += 1) {
-    if (propertyName(tree, property) === name) return property;
+    const nameStart = header.offStrings + view.getUint32(column(tree.propertyStart, property) + 8);
+    // Most names differ in the first byte; an empty one has its NUL there.
+    if (bytes[nameStart] === first && propertyName(tree, property) === name) return property;
   }
   return undefined;
 }
 
-/** Property names decoded so far, by offset: most of the properties of a large tree share a few dozen names. */
-const decodedNames = new WeakMap<FdtTree, Map<number, string>>();
-
-function nameAt(tree: FdtTree, start: number): string {
-  let names = decodedNames.get(tree);
-  if (names === undefined) decodedNames.set(tree, (names = new Map<number, string>()));
-  let name = names.get(start);
-  if (name === undefined) names.set(start, (name = latin1(tree.bytes, start, tree.bytes.indexOf(0, start))));
-  return name;
-}
-
-/** Made at the first look-up in a node, so that looking up each of many siblings takes linear time in all. */
-const decodedChildren = new WeakMap<FdtTree, Map<number, Map<string, number>>>();
-
-function childrenByName(tree: FdtTree, node: number): Map<string, number> {
-  let nodes = decodedChildren.get(tree);
-  if (nodes === undefined) decodedChildren.set(tree, (nodes = new Map<number, Map<string, number>>()));
-  let children = nodes.get(node);
-  if (children === undefined) {
-    children = new Map();
-    for (const child of childIndexes(tree, node)) {
-      const name = nodeName(tree, child);
-      if (!children.has(name)) children.set(name, child);
-    }
-    nodes.set(node, children);
+function childrenByName(tree: FdtTree, node: number): ReadonlyMap<string, number> {
+  const known = tree.childrenByName.get(node);
+  if (known !== undefined) return known;
+  const children = new Map<string, number>();
+  for (const child of childIndexes(tree, node)) {
+    const name = nodeName(tree, child);
+    if (!children.has(name)) children.set(name, child);
   }
+  tree.childrenByName.set(node, children);
   return children;
 }

@@ -4,6 +4,7 @@ import type { AddNode, FdtEdit, PropertyEdit, RemoveNode, ReplaceProperties, Res
 import type { Fdt } from './fdt.js';
 import type { NewNode } from './new-node.js';
 import { FdtNode, childIndexes, column, findProperty, nodeName, type FdtProperty } from './node.js';
+import type { PropertyLists } from './property-lists.js';
 
 /** Edits of one tree, checked against it and against each other, by what they change. */
 export interface SortedEdits {
@@ -24,7 +25,8 @@ const ADDRESS_LIMIT = 1n << 64n;
  * @throws KdumpError `refused` when an edit does not suit the tree, contradicts another one, or would leave a tree in which an edited node has
  * two properties or two children of one name
  */
-export function sortEdits(fdt: Fdt, edits: readonly FdtEdit[]): SortedEdits {
+export function sortEdits(fdt: Fdt, edits: readonly FdtEdit[], lists: PropertyLists): SortedEdits {
+  const checkProperties = propertiesCheck(lists);
   const removals = new Map<number, RemoveNode>();
   const additions = new Map<number, AddNode[]>();
   const properties = new Map<number, PropertyEdit[]>();
@@ -40,7 +42,7 @@ export function sortEdits(fdt: Fdt, edits: readonly FdtEdit[]): SortedEdits {
         removals.set(edit.node.index, edit);
         break;
       case 'addNode':
-        checkAddition(fdt, edit);
+        checkAddition(fdt, edit, checkProperties);
         listIn(additions, edit.parent.index).push(edit);
         break;
       case 'setProperty':
@@ -89,7 +91,7 @@ function checkOwner(fdt: Fdt, node: FdtNode): void {
   if (node.tree !== fdt.tree) throw refusal(`node ${nameOf(node)} belongs to another device tree`);
 }
 
-function checkAddition(fdt: Fdt, { parent, after, node }: AddNode): void {
+function checkAddition(fdt: Fdt, { parent, after, node }: AddNode, checkProperties: PropertiesCheck): void {
   checkOwner(fdt, parent);
   if (after instanceof FdtNode) {
     checkOwner(fdt, after);
@@ -97,30 +99,40 @@ function checkAddition(fdt: Fdt, { parent, after, node }: AddNode): void {
       throw refusal(`node ${nameOf(after)} is no child of ${nameOf(parent)}, so no node can follow it there`);
     }
   }
-  checkNewNode(node, parent.path, parent.depth + 2);
+  checkNewNode(node, () => parent.path, parent.depth + 2, checkProperties);
 }
 
 /** `level` of the node, the root's being 1. The check of the level bounds the recursion. */
-function checkNewNode(node: NewNode, parentPath: string, level: number): void {
-  const path = `${parentPath === '/' ? '' : parentPath}/${node.name}`;
+function checkNewNode(node: NewNode, parentPath: () => string, level: number, checkProperties: PropertiesCheck): void {
+  const path = (): string => (parentPath() === '/' ? `/${node.name}` : `${parentPath()}/${node.name}`);
   checkName('node', node.name);
   if (level > MAX_DEPTH) throw refusal('new node is nested too deep', { expected: `at most ${MAX_DEPTH} levels` });
-  checkProperties(node.properties, () => printable(path));
+  checkProperties(node.properties, () => printable(path()));
+  if (node.children === undefined || node.children.length === 0) return;
   const names = new Set<string>();
-  for (const child of node.children ?? []) {
-    if (names.has(child.name)) throw refusal(`new node ${printable(path)} has two children ${printable(child.name)}`);
+  for (const child of node.children) {
+    if (names.has(child.name)) throw refusal(`new node ${printable(path())} has two children ${printable(child.name)}`);
     names.add(child.name);
-    checkNewNode(child, path, level + 1);
+    checkNewNode(child, path, level + 1, checkProperties);
   }
 }
 
-function checkProperties(properties: readonly FdtProperty[], place: () => string): void {
-  const names = new Set<string>();
-  for (const { name } of properties) {
-    checkName('property', name);
-    if (names.has(name)) throw refusal(`property ${name} is given twice for ${place()}`);
-    names.add(name);
-  }
+type PropertiesCheck = (properties: readonly FdtProperty[], place: () => string) => void;
+
+/** A check of a node's properties that looks at lists with the same names once. */
+function propertiesCheck(lists: PropertyLists): PropertiesCheck {
+  const good = new Set<readonly string[]>();
+  return (properties, place) => {
+    const { names } = lists.of(properties);
+    if (good.has(names)) return;
+    const seen = new Set<string>();
+    for (const name of names) {
+      checkName('property', name);
+      if (seen.has(name)) throw refusal(`property ${name} is given twice for ${place()}`);
+      seen.add(name);
+    }
+    good.add(names);
+  };
 }
 
 const goodName = /^[!-.0-~]+$/;

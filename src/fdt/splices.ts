@@ -4,6 +4,7 @@ import type { AddNode, PropertyEdit, ReplaceProperties } from './edit-kinds.js';
 import type { Fdt } from './fdt.js';
 import { nodeSize, propertiesSize, type NewNode } from './new-node.js';
 import { FdtNode, childIndexes, column, findProperty, propertyValue, type FdtProperty } from './node.js';
+import type { PropertyLists } from './property-lists.js';
 import type { SortedEdits } from './sorted-edits.js';
 import type { StructWriter } from './struct-writer.js';
 import type { FdtTree } from './tree.js';
@@ -24,7 +25,23 @@ interface RankedSplice extends Splice {
 }
 
 /** Names of properties to be written, in the order in which they are to be put into the strings block where they are not there. */
-export type WantedNames = Set<string>;
+export class WantedNames {
+  readonly names = new Set<string>();
+  readonly #added = new Set<readonly string[]>();
+
+  constructor(readonly lists: PropertyLists) {}
+
+  add(name: string): void {
+    this.names.add(name);
+  }
+
+  addAll(properties: readonly FdtProperty[]): void {
+    const { names } = this.lists.of(properties);
+    if (this.#added.has(names)) return;
+    this.#added.add(names);
+    for (const name of names) this.names.add(name);
+  }
+}
 
 const nothing = (): void => undefined;
 
@@ -111,7 +128,7 @@ function spliceProperties(
   wanted: WantedNames,
 ): void {
   if (sameProperties(new FdtNode(tree, node).properties(), properties)) return;
-  for (const { name } of properties) wanted.add(name);
+  wanted.addAll(properties);
   const start = column(tree.nameEnd, node);
   const runs = propertyRuns(tree, node);
   // The first run usually begins behind the name, and then one splice does it all. NOPs among the properties stay.
@@ -122,7 +139,7 @@ function spliceProperties(
     size: propertiesSize(properties),
     rank: 0,
     write: (writer) => {
-      for (const property of properties) writer.property(property);
+      writer.properties(properties);
     },
   });
   for (const run of runs) splices.push({ offset: run.start, removed: run.end - run.start, size: 0, rank: 3, write: nothing });
@@ -140,7 +157,7 @@ function spliceAdditions(tree: FdtTree, parent: number, additions: readonly AddN
     splices.push({
       offset,
       removed: 0,
-      size: nodeSize(node),
+      size: nodeSize(node, (properties) => wanted.lists.of(properties).size),
       rank,
       write: (writer) => {
         writer.node(node);
@@ -150,7 +167,7 @@ function spliceAdditions(tree: FdtTree, parent: number, additions: readonly AddN
 }
 
 function addNames(node: NewNode, wanted: WantedNames): void {
-  for (const { name } of node.properties) wanted.add(name);
+  wanted.addAll(node.properties);
   for (const child of node.children ?? []) addNames(child, wanted);
 }
 

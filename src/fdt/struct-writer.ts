@@ -1,6 +1,8 @@
 import { FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, PROPERTY_HEADER_SIZE, TOKEN_SIZE, padded } from './constants.js';
 import type { NewNode } from './new-node.js';
 import type { FdtProperty } from './node.js';
+import type { PropertyLists } from './property-lists.js';
+import type { StringTable } from './string-table.js';
 
 /** Below this a loop is faster than a call of `set`. */
 const SHORT_VALUE = 32;
@@ -12,21 +14,27 @@ const SHORT_VALUE = 32;
 export class StructWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #nameOffset: (name: string) => number;
+  readonly #names: StringTable;
+  readonly #lists: PropertyLists;
+  readonly #offsets = new Map<readonly string[], readonly number[]>();
 
   constructor(
     bytes: Uint8Array,
     public position: number,
-    nameOffset: (name: string) => number,
+    names: StringTable,
+    lists: PropertyLists,
   ) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#nameOffset = nameOffset;
+    this.#names = names;
+    this.#lists = lists;
   }
 
-  copy(source: Uint8Array): void {
-    this.#bytes.set(source, this.position);
-    this.position += source.length;
+  /** The bytes of `source` from `start` up to `end`. */
+  copy(source: Uint8Array, start: number, end: number): void {
+    if (start === end) return;
+    this.#bytes.set(source.subarray(start, end), this.position);
+    this.position += end - start;
   }
 
   reservation(address: bigint, size: bigint): void {
@@ -36,14 +44,12 @@ export class StructWriter {
   }
 
   /** `nameOffset`: the place of its name where that is known already. */
-  property({ name, value }: FdtProperty, nameOffset = this.#nameOffset(name)): void {
-    this.#view.setUint32(this.position, FDT_PROP);
-    this.#view.setUint32(this.position + 4, value.length);
-    this.#view.setUint32(this.position + 8, nameOffset);
-    const start = this.position + PROPERTY_HEADER_SIZE;
-    if (value.length > SHORT_VALUE) this.#bytes.set(value, start);
-    else for (let i = 0; i < value.length; i += 1) this.#bytes[start + i] = value[i] as number;
-    this.position = start + padded(value.length);
+  property(property: FdtProperty, nameOffset = this.#names.offsetOf(property.name)): void {
+    this.#write([property], [nameOffset]);
+  }
+
+  properties(properties: readonly FdtProperty[]): void {
+    this.#write(properties, this.#offsetsOf(this.#lists.of(properties).names));
   }
 
   /** A node and all below it; its depth was checked. */
@@ -52,9 +58,36 @@ export class StructWriter {
     this.position += TOKEN_SIZE;
     for (let i = 0; i < node.name.length; i += 1) this.#bytes[this.position + i] = node.name.charCodeAt(i);
     this.position += padded(node.name.length + 1);
-    for (const property of node.properties) this.property(property);
+    this.properties(node.properties);
     for (const child of node.children ?? []) this.node(child);
     this.#view.setUint32(this.position, FDT_END_NODE);
     this.position += TOKEN_SIZE;
+  }
+
+  #write(properties: readonly FdtProperty[], nameOffsets: readonly number[]): void {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    let { position } = this;
+    for (let i = 0; i < properties.length; i += 1) {
+      const { value } = properties[i] as FdtProperty;
+      const { length } = value;
+      view.setUint32(position, FDT_PROP);
+      view.setUint32(position + 4, length);
+      view.setUint32(position + 8, nameOffsets[i] as number);
+      position += PROPERTY_HEADER_SIZE;
+      if (length > SHORT_VALUE) bytes.set(value, position);
+      else for (let at = 0; at < length; at += 1) bytes[position + at] = value[at] as number;
+      position += padded(length);
+    }
+    this.position = position;
+  }
+
+  #offsetsOf(names: readonly string[]): readonly number[] {
+    let offsets = this.#offsets.get(names);
+    if (offsets === undefined) {
+      offsets = names.map((name) => this.#names.offsetOf(name));
+      this.#offsets.set(names, offsets);
+    }
+    return offsets;
   }
 }

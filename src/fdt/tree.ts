@@ -40,6 +40,10 @@ export interface FdtTree {
   readonly firstProperty: Uint32Array;
   /** Offset of FDT_PROP. */
   readonly propertyStart: Uint32Array;
+  /** Property names decoded so far, by offset in the strings block: most of the properties of a large tree share a few dozen names. */
+  readonly propertyNames: Map<number, string>;
+  /** Children by name, of nodes where one was looked up: looking up each of many siblings takes linear time in all. */
+  readonly childrenByName: Map<number, ReadonlyMap<string, number>>;
 }
 
 /**
@@ -62,7 +66,9 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
   const nodeParent = new GrowingIndex();
   const subtreeEnd = new GrowingIndex();
   const firstProperty = new GrowingIndex();
-  const propertyStart = new GrowingIndex();
+  // Nine of ten tokens are properties: this column has room for all that could be, so that it never has to grow.
+  const propertyStart = new Uint32Array(Math.floor(header.sizeStruct / PROPERTY_HEADER_SIZE) + 1);
+  let propertyCount = 0;
 
   let current = -1;
   let depth = 0;
@@ -86,7 +92,8 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
           });
         }
         checkPropertyName(view.getUint32(position + 8), position + 8);
-        propertyStart.push(position);
+        propertyStart[propertyCount] = position;
+        propertyCount += 1;
         position = next;
         break;
       }
@@ -98,7 +105,7 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
           throw fdtError('root node has a name', position + TOKEN_SIZE, { expected: 'an empty name' });
         nodeStart.push(position);
         nodeParent.push(depth === 0 ? 0 : current);
-        firstProperty.push(propertyStart.length);
+        firstProperty.push(propertyCount);
         nodeEnd.push(0);
         subtreeEnd.push(0);
         current = nodeStart.length - 1;
@@ -127,7 +134,7 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
           throw fdtError('data after FDT_END in the structure block', position + TOKEN_SIZE, {
             found: `${end - position - TOKEN_SIZE} bytes`,
           });
-        firstProperty.push(propertyStart.length);
+        firstProperty.push(propertyCount);
         return {
           bytes,
           view,
@@ -139,7 +146,9 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
           nodeParent: nodeParent.values(),
           subtreeEnd: subtreeEnd.values(),
           firstProperty: firstProperty.values(),
-          propertyStart: propertyStart.values(),
+          propertyStart: propertyStart.slice(0, propertyCount),
+          propertyNames: new Map(),
+          childrenByName: new Map(),
         };
       default:
         throw fdtError('unknown token in the structure block', position, { found: token });

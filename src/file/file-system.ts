@@ -18,8 +18,10 @@ export interface FileStatus {
   readonly modified: bigint;
 }
 
+/** What a directory holds under one name. */
 export interface DirectoryEntry {
   readonly name: string;
+  /** Of the entry itself: a symbolic link is `other`. */
   readonly kind: 'file' | 'directory' | 'other';
 }
 
@@ -59,8 +61,12 @@ export interface FileSystem {
   readStandardInput(limit: number): Uint8Array;
   makeDirectory(path: string): void;
   list(path: string): DirectoryEntry[];
-  /** A copy that shares blocks with the original where the file system can, and keeps its holes where it cannot. */
-  copy(from: string, to: string): void;
+  /**
+   * A copy that shares blocks with the original where the file system can, and keeps its holes where it cannot.
+   *
+   * @param copied is told how many more bytes are done, holes among them
+   */
+  copy(from: string, to: string, copied?: (bytes: number) => void): void;
   /** The path with all links resolved. */
   realPath(path: string): string;
   openDirectory(path: string): number;

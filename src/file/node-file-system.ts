@@ -88,7 +88,7 @@ export const nodeFileSystem: FileSystem = {
       renameSync(from, to);
     });
   },
-  copy(from, to) {
+  copy(from, to, copied) {
     if (isCloned(from, to)) return;
     const source = nodeFileSystem.open(from, 'read');
     try {
@@ -99,7 +99,7 @@ export const nodeFileSystem: FileSystem = {
           ftruncateSync(target, safePosition(size));
           fchmodSync(target, mode & 0o777);
         });
-        copyData(source, target);
+        copyData(source, target, copied);
         nodeFileSystem.sync(target);
       } finally {
         nodeFileSystem.close(target);
@@ -223,12 +223,13 @@ function isCloned(from: string, to: string): boolean {
 }
 
 /** Copies all but zeros, which a new file has anyway: what was a hole stays one. */
-function copyData(source: number, target: number): void {
+function copyData(source: number, target: number, copied?: (bytes: number) => void): void {
   const buffer = new Uint8Array(PIECE);
   const zeros = new Uint8Array(PIECE);
   for (let position = 0; ; position += PIECE) {
     const bytes = buffer.subarray(0, nodeFileSystem.read(source, buffer, position));
     if (Buffer.compare(bytes, zeros.subarray(0, bytes.length)) !== 0) nodeFileSystem.write(target, bytes, position);
+    copied?.(bytes.length);
     if (bytes.length < PIECE) return;
   }
 }

@@ -9,6 +9,7 @@ import { compareState, crashKernelOf, isCurrent, type MachineState, type StateDi
 import { soundFindings } from './sound.js';
 import { verifyDigest, type DigestStatus } from './verify-digest.js';
 
+/** What {@link checkImage} found. Without a state all lists of differences are empty. */
 export interface CheckResult extends StateDifference {
   /** Whether the capture kernel would boot and make the dump that the image describes. */
   readonly sound: boolean;
@@ -38,7 +39,8 @@ export function checkImage(image: KdumpImage, state: MachineState): CheckResult 
   };
 }
 
-function digestFindings(image: KdumpImage, digest: DigestStatus): Finding[] {
+/** What `digest` says against an image. */
+export function digestFindings(image: KdumpImage, digest: DigestStatus): Finding[] {
   if (digest !== 'mismatch') return [];
   if (image.architecture.filePurgatoryIgnoresDigest === true && isFileLoaded(image)) {
     return [

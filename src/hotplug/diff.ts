@@ -19,6 +19,7 @@ export interface ImageDifference {
   readonly sameFdt: boolean;
 }
 
+/** A CPU whose node is in both images and not the same. */
 export interface CpuDifference {
   readonly id: number;
   readonly name: string;
@@ -28,6 +29,11 @@ export interface CpuDifference {
 
 /** Compares two images of one architecture in what a dump of them would have. Reads both whole. */
 export function diffImages(before: KdumpImage, after: KdumpImage): ImageDifference {
+  return { ...diffDescriptions(before, after), otherSegments: differingSegments(before, after) };
+}
+
+/** What differs in what elfcorehdr and FDT say. Reads nothing. */
+export function diffDescriptions(before: KdumpImage, after: KdumpImage): Omit<ImageDifference, 'otherSegments'> {
   const [memoryBefore, memoryAfter] = [before, after].map((image) => merged(crashMemoryOf(image).ranges.map(({ range }) => range))) as [
     Range[],
     Range[],
@@ -35,12 +41,12 @@ export function diffImages(before: KdumpImage, after: KdumpImage): ImageDifferen
   return {
     memory: { added: subtract(memoryAfter, memoryBefore), removed: subtract(memoryBefore, memoryAfter) },
     cpus: diffCpus(knownCpus(before), knownCpus(after)),
-    otherSegments: differingSegments(before, after),
     sameElfcorehdr: sameProgramHeaders(before, after),
     sameFdt: before.fdt === null || after.fdt === null ? before.fdt === after.fdt : sameTree(before.fdt, after.fdt),
   };
 }
 
+/** Whether {@link diffImages} found nothing. */
 export function isSame({ memory, cpus, otherSegments, sameElfcorehdr, sameFdt }: ImageDifference): boolean {
   const lists = [memory.added, memory.removed, cpus.added, cpus.removed, cpus.changed, otherSegments];
   return sameElfcorehdr && sameFdt && lists.every((list) => list.length === 0);

@@ -1,3 +1,4 @@
+/** `error`: no dump, or a wrong or incomplete one; `warning`: works, but not as it should; `info`: good to know. */
 export type Severity = 'error' | 'warning' | 'info';
 
 /** Something worth knowing about an image or a plan. Codes are stable; docs/findings.md lists them with cause and remedy. */

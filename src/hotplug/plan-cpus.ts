@@ -7,12 +7,17 @@ import type { CpuChange } from '../machine/change.js';
 import type { DeviceTreeNode } from '../machine/device-tree.js';
 import { addressCells, cpusNode, cpusOf, type Cpu } from './cpus.js';
 import { liveCpusOf, type LiveCpu, type LiveDeviceTree } from './live-cpus.js';
+import { MADE, type ChangeEffect } from './plan-memory.js';
+import { PlannedCpus, type PlannedCpu } from './planned-cpus.js';
 import { sameProperties } from './properties.js';
-import type { ChangeEffect } from './plan-memory.js';
 
+/** How changes of CPUs are to be planned. */
 export interface CpuPlanOptions {
+  /** The live tree: an added CPU then brings all CPU nodes to its state, as the kernel does. Without it the node is made after another CPU's. */
   readonly deviceTree?: LiveDeviceTree | undefined;
+  /** The bytes of the kernel's own handler, with its known defects (docs/rules.md). */
   readonly compat?: 'linux' | undefined;
+  /** A removed CPU's node goes; without it, it stays, as the kernel leaves it. */
   readonly pruneCpus?: boolean | undefined;
 }
 
@@ -44,23 +49,22 @@ export function planCpus(image: KdumpImage, changes: readonly CpuChange[], optio
   return new CpuPlanner(image, options).plan(changes);
 }
 
-/** A CPU node as it will be; `node` is the one in the FDT, `added` a new one. */
-interface PlannedCpu {
-  readonly id: number;
-  readonly threads: readonly number[];
-  readonly name: string;
-  readonly existing?: Cpu;
-  readonly properties?: readonly FdtProperty[];
-  readonly added?: NewNode;
+/** The CPU that new ones are made after, and its node without the phandles below it. */
+interface Pattern {
+  readonly cpu: Cpu;
+  readonly node: NewNode;
 }
 
 class CpuPlanner {
   private readonly fdt;
   private readonly parent;
   private readonly before: readonly Cpu[];
-  private cpus: PlannedCpu[];
+  private cpus: PlannedCpus;
   private readonly derived: DerivedProperty[] = [];
   private readonly live: readonly LiveCpu[] | undefined;
+  /** The live CPUs by id and by thread, the first of each. */
+  private readonly liveById: ReadonlyMap<number, LiveCpu>;
+  private foundPattern: Pattern | undefined;
   private liveTreeTaken = false;
   private liveTreeChanged = false;
 
@@ -71,9 +75,10 @@ class CpuPlanner {
     this.fdt = (image.fdt as NonNullable<KdumpImage['fdt']>).tree;
     this.parent = cpusNode(this.fdt);
     this.before = cpusOf(this.fdt, image.architecture);
-    this.cpus = this.before.map((cpu) => ({ id: cpu.id, threads: cpu.threads, name: cpu.node.name, existing: cpu }));
+    this.cpus = new PlannedCpus(this.before.map((cpu) => ({ id: cpu.id, threads: cpu.threads, name: cpu.node.name, existing: cpu })));
     const { deviceTree, compat } = options;
     this.live = deviceTree === undefined ? undefined : liveCpusOf(deviceTree, image.architecture, compat === 'linux');
+    this.liveById = byId(this.live ?? []);
   }
 
   plan(changes: readonly CpuChange[]): CpuPlan {
@@ -83,29 +88,25 @@ class CpuPlanner {
 
   private add({ cpu }: CpuChange): ChangeEffect {
     if (this.live !== undefined) return this.addFromLiveTree(cpu.id, this.live, cpu.properties);
-    const there = this.cpuWith(cpu.id);
+    const there = this.cpus.withId(cpu.id);
     if (there !== undefined) {
       if (cpu.properties !== undefined) return this.setProperties(there, cpu.properties);
       return { made: false, reason: `it is in the FDT already (${there.name})` };
     }
-    this.cpus.push(this.cloned(cpu.id, cpu.properties));
-    return { made: true, reason: '' };
+    this.cpus.add(this.cloned(cpu.id, cpu.properties));
+    return MADE;
   }
 
   private remove({ cpu }: CpuChange): ChangeEffect {
-    const there = this.cpuWith(cpu.id);
+    const there = this.cpus.withId(cpu.id);
     if (there === undefined) throw this.refused(`cannot remove CPU ${cpu.id}`, 'no such CPU in the FDT', `one of ${this.listed()}`);
     if (this.options.pruneCpus !== true)
       return { made: false, reason: `the node ${there.name} stays, as the kernel leaves it; --prune-cpus deletes it` };
-    if (this.cpus.length === 1)
+    if (this.cpus.size === 1)
       throw this.refused(`cannot remove CPU ${cpu.id}`, 'the last CPU of the FDT', 'a CPU that the capture kernel can boot on');
-    this.cpus = this.cpus.filter((each) => each !== there);
+    this.cpus.remove(there);
     this.liveTreeTaken = false;
-    return { made: true, reason: '' };
-  }
-
-  private cpuWith(id: number): PlannedCpu | undefined {
-    return this.cpus.find((cpu) => cpu.threads.includes(id) || cpu.id === id);
+    return MADE;
   }
 
   private setProperties(cpu: PlannedCpu, given: ReadonlyMap<string, Uint8Array>): ChangeEffect {
@@ -113,33 +114,33 @@ class CpuPlanner {
     const properties = overridden(now, given);
     if (sameProperties(now, properties)) return { made: false, reason: `it is in the FDT already (${cpu.name})` };
     const changed = cpu.added === undefined ? { ...cpu, properties } : { ...cpu, added: { ...cpu.added, properties } };
-    this.cpus = this.cpus.map((each) => (each === cpu ? changed : each));
-    return { made: true, reason: '' };
+    this.cpus.replace(cpu, changed);
+    return MADE;
   }
 
   /** All CPU nodes come to the live tree's state; others below /cpus stay. */
   private addFromLiveTree(id: number, live: readonly LiveCpu[], given: ReadonlyMap<string, Uint8Array> | undefined): ChangeEffect {
-    const wanted = live.find((cpu) => cpu.threads.includes(id) || cpu.id === id);
+    const wanted = this.liveById.get(id);
     if (wanted === undefined) {
       throw this.refused(`cannot add CPU ${id}`, 'no such CPU in the live device tree', `one of ${live.map((cpu) => cpu.id).join(', ')}`);
     }
     if (!this.liveTreeTaken) this.takeLiveTree(live);
-    const cpu = this.cpus.find(({ name }) => name === wanted.node.name);
+    const cpu = this.cpus.named(wanted.node.name);
     const withGiven = given !== undefined && cpu !== undefined ? this.setProperties(cpu, given).made : false;
     return this.liveTreeChanged || withGiven
-      ? { made: true, reason: '' }
+      ? MADE
       : { made: false, reason: 'the CPU nodes are as in the live tree already' };
   }
 
   private takeLiveTree(live: readonly LiveCpu[]): void {
-    const before = new Map(this.cpus.map((cpu) => [cpu.name, cpu]));
+    const before = new Map([...this.cpus].map((cpu) => [cpu.name, cpu]));
     const cpus = live.map((cpu) => {
       const there = before.get(cpu.node.name);
       return there?.existing === undefined ? addedFrom(cpu) : this.updated(there, there.existing, cpu);
     });
     this.liveTreeTaken = true;
     this.liveTreeChanged = cpus.length !== before.size || cpus.some((cpu) => before.get(cpu.name) !== cpu);
-    this.cpus = cpus;
+    this.cpus = new PlannedCpus(cpus);
   }
 
   private updated(there: PlannedCpu, existing: Cpu, cpu: LiveCpu): PlannedCpu {
@@ -152,13 +153,38 @@ class CpuPlanner {
   }
 
   private cloned(thread: number, given: ReadonlyMap<string, Uint8Array> | undefined): PlannedCpu {
-    const { cpuCloning, cpuThreadsProperty } = this.image.architecture;
+    const { cpuThreadsProperty } = this.image.architecture;
+    const { cpu: pattern, node } = (this.foundPattern ??= this.patternFor(thread));
+    const id = this.makesCores ? thread - (thread % pattern.threads.length) : thread;
+    const at = node.name.lastIndexOf('@');
+    const base = at < 0 ? node.name : node.name.slice(0, at);
+    const name = `${base}@${id.toString(16)}`;
+    this.note(name, 'unit address', 'the CPU id');
+    const properties: FdtProperty[] = [];
+    for (const property of node.properties) {
+      const value = given?.get(property.name);
+      if (value !== undefined) properties.push({ name: property.name, value });
+      else if (PHANDLES.includes(property.name)) this.note(name, property.name, 'left out: nothing refers to the new node');
+      else properties.push(this.clonedProperty(property, { name, base, id, pattern }));
+    }
+    const present = new Set(properties.map((property) => property.name));
+    for (const [property, value] of given ?? []) if (!present.has(property)) properties.push({ name: property, value });
+    this.note(name, 'all others', `copied from ${node.name}`);
+    const threads = cpuThreadsProperty === undefined ? [id] : pattern.threads.map((each) => each - pattern.id + id);
+    return { id, threads, name, added: { name, properties, children: node.children } };
+  }
+
+  /** Whether an id stands for the core that its thread is in. */
+  private get makesCores(): boolean {
+    return this.image.architecture.cpuCloning?.coresByFirstThread === true;
+  }
+
+  /** The CPU that new ones are made after. @throws KdumpError `refused` when there is none, or none can be numbered like it */
+  private patternFor(thread: number): Pattern {
     const pattern = this.before.reduce<Cpu | undefined>((best, cpu) => (best === undefined || cpu.id > best.id ? cpu : best), undefined);
     if (pattern === undefined) throw this.refused(`cannot add CPU ${thread}`, 'no CPU node to make it after', 'one', 'give --device-tree');
-    const byCore = cpuCloning?.coresByFirstThread === true;
     const count = pattern.threads.length;
-    const id = byCore ? thread - (thread % count) : thread;
-    if (byCore && this.before.some((cpu) => cpu.id % count !== 0)) {
+    if (this.makesCores && this.before.some((cpu) => cpu.id % count !== 0)) {
       throw this.refused(
         `cannot add CPU ${thread}`,
         `CPU ids that are not multiples of ${count}, the threads of a core`,
@@ -166,23 +192,8 @@ class CpuPlanner {
         'give --device-tree',
       );
     }
-    const at = pattern.node.name.lastIndexOf('@');
-    const base = at < 0 ? pattern.node.name : pattern.node.name.slice(0, at);
-    const name = `${base}@${id.toString(16)}`;
-    this.note(name, 'unit address', 'the CPU id');
-    const properties: FdtProperty[] = [];
-    for (const property of pattern.node.properties()) {
-      const value = given?.get(property.name);
-      if (value !== undefined) properties.push({ name: property.name, value });
-      else if (PHANDLES.includes(property.name)) this.note(name, property.name, 'left out: nothing refers to the new node');
-      else properties.push(this.clonedProperty(property, { name, base, id, pattern }));
-    }
-    for (const [property, value] of given ?? []) {
-      if (!properties.some((each) => each.name === property)) properties.push({ name: property, value });
-    }
-    this.note(name, 'all others', `copied from ${pattern.node.name}`);
-    const threads = cpuThreadsProperty === undefined ? [id] : pattern.threads.map((each) => each - pattern.id + id);
-    return { id, threads, name, added: { name, properties, children: (newNodeFrom(pattern.node).children ?? []).map(withoutPhandles) } };
+    const node = newNodeFrom(pattern.node);
+    return { cpu: pattern, node: { ...node, children: (node.children ?? []).map(withoutPhandles) } };
   }
 
   private clonedProperty(
@@ -209,8 +220,9 @@ class CpuPlanner {
   }
 
   private edits(): FdtEdit[] {
+    const kept = new Set([...this.cpus].map(({ existing }) => existing));
     const edits: FdtEdit[] = this.before
-      .filter((cpu) => !this.cpus.some(({ existing }) => existing === cpu))
+      .filter((cpu) => !kept.has(cpu))
       .map(({ node }) => ({ kind: 'removeNode', node }));
     const last = this.before.at(-1)?.node;
     for (const { existing, properties, added } of this.cpus) {
@@ -222,7 +234,7 @@ class CpuPlanner {
   }
 
   private listed(): string {
-    return this.cpus
+    return [...this.cpus]
       .flatMap((cpu) => cpu.threads)
       .slice(0, 16)
       .join(', ');
@@ -231,6 +243,12 @@ class CpuPlanner {
   private refused(problem: string, found: string, expected: string, remedy?: string): KdumpError {
     return new KdumpError('refused', problem, { segment: 'fdt', found, expected, ...(remedy === undefined ? {} : { remedy }) });
   }
+}
+
+function byId(cpus: readonly LiveCpu[]): Map<number, LiveCpu> {
+  const result = new Map<number, LiveCpu>();
+  for (const cpu of cpus) for (const id of [...cpu.threads, cpu.id]) if (!result.has(id)) result.set(id, cpu);
+  return result;
 }
 
 function addedFrom(cpu: LiveCpu): PlannedCpu {
@@ -260,15 +278,14 @@ function withoutMadeUpName(node: DeviceTreeNode): NewNode {
 
 function overridden(properties: readonly FdtProperty[], given: ReadonlyMap<string, Uint8Array>): FdtProperty[] {
   const kept = properties.map((property) => ({ name: property.name, value: given.get(property.name) ?? property.value }));
-  const added = [...given]
-    .filter(([name]) => !properties.some((property) => property.name === name))
-    .map(([name, value]) => ({ name, value }));
+  const present = new Set(properties.map(({ name }) => name));
+  const added = [...given].filter(([name]) => !present.has(name)).map(([name, value]) => ({ name, value }));
   return [...kept, ...added];
 }
 
 /** `wanted`, those that are in `order` first and as they come there. */
 function inOrderOf(order: readonly FdtProperty[], wanted: readonly FdtProperty[]): FdtProperty[] {
   const byName = new Map(wanted.map((property) => [property.name, property]));
-  const kept = order.flatMap(({ name }) => byName.get(name) ?? []);
-  return [...kept, ...wanted.filter((property) => !kept.includes(property))];
+  const kept = new Set(order.flatMap(({ name }) => byName.get(name) ?? []));
+  return [...kept, ...wanted.filter((property) => !kept.has(property))];
 }

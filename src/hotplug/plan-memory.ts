@@ -18,6 +18,10 @@ export interface ChangeEffect {
   readonly reason: string;
 }
 
+export const MADE: ChangeEffect = { made: true, reason: '' };
+const LISTED: ChangeEffect = { made: false, reason: 'it is listed already' };
+const STAYS: ChangeEffect = { made: false, reason: 'the kernel leaves removed memory listed' };
+
 export interface MemoryPlan {
   readonly findings: readonly Finding[];
   readonly programHeaders: readonly ProgramHeader[];
@@ -48,23 +52,22 @@ export function planMemory(
   let rebuilt = false;
   /** The last change, if it removed memory, and the RAM before it. */
   let last: { removed: Range; ram: readonly Range[] } | undefined;
-  for (const { action, memory } of changes) {
+  for (const [index, { action, memory }] of changes.entries()) {
     if (!force) refuseUnaligned(action, memory);
     if (action === 'add') {
       const listed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
       if (!listed) addTo(ram, memory, image, listedElsewhere);
-      effects.push(listed ? { made: false, reason: 'it is listed already' } : { made: true, reason: '' });
+      effects.push(listed ? LISTED : MADE);
       rebuilt ||= !listed || compat === 'linux';
-      last = undefined;
     } else {
       refuseRemoval(ram, memory, image, listedElsewhere);
       const stays = compat === 'linux' && architecture.kernelKeepsRemovedMemory === true;
       if (!stays) {
-        if (reproducesSplit) last = { removed: memory, ram: ram.toArray() };
+        if (reproducesSplit && index === changes.length - 1) last = { removed: memory, ram: ram.toArray() };
         ram.remove(memory);
         rebuilt = true;
       }
-      effects.push(stays ? { made: false, reason: 'the kernel leaves removed memory listed' } : { made: true, reason: '' });
+      effects.push(stays ? STAYS : MADE);
     }
   }
   if (!rebuilt) return { programHeaders: unchanged, effects, findings: [] };

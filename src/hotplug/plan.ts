@@ -1,8 +1,8 @@
 import { KdumpError, within } from '../errors.js';
 import { alignUp } from '../bytes/position.js';
 import { equalBytes } from '../bytes/compare.js';
-import { elfcorehdrSize, encodeElfcorehdr, parseElfcorehdr, programHeaderCapacity } from '../elf/elfcorehdr.js';
-import type { ProgramHeader } from '../elf/records.js';
+import { elfcorehdrSize, parseElfcorehdr, programHeaderCapacity, tableOf, writeElfcorehdr } from '../elf/elfcorehdr.js';
+import type { ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
 import type { Finding } from './finding.js';
@@ -13,6 +13,7 @@ import { planMemory, type ChangeEffect } from './plan-memory.js';
 import { planNotes } from './plan-notes.js';
 import type { SegmentPlan } from './segment-plan.js';
 
+/** How a change is to be planned. */
 export interface PlanOptions extends CpuPlanOptions {
   /** Goes on where a refusal says that it is forcible. */
   readonly force?: boolean | undefined;
@@ -55,23 +56,23 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
   if (refusesChanges !== undefined)
     throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
   const memory = planMemory(image, memoryChanges, options);
-  const notes = planNotes(image, cpuChanges, memory.programHeaders);
+  const notes = planNotes(image, cpuChanges, memory.table);
   const cpus = planCpus(image, cpuChanges, options);
 
   const findings: Finding[] = [...memory.findings];
-  const elfcorehdr = planElfcorehdr(image, notes.programHeaders, options);
+  const elfcorehdr = planElfcorehdr(image, notes.table, options);
   const segments = [elfcorehdr];
-  const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.programHeaders.length), options.compat, findings);
+  const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.table.length), options.compat, findings);
   if (fdt !== undefined) segments.push(fdt);
   const digest = planDigest(image, segments, findings, options.force === true);
   if (digest.segment !== undefined) segments.push(digest.segment);
 
   // A CPU has a node and a note; where either is made, the change is.
   const cpuEffects = notes.effects.map((note, index) => (note.made || image.fdt === null ? note : (cpus.effects[index] ?? note)));
-  const effects = { memory: [...memory.effects], cpu: cpuEffects };
+  const effects = { memory: memory.effects.values(), cpu: cpuEffects.values() };
   return {
     image,
-    changes: changes.map((change) => ({ change, effect: effects['memory' in change ? 'memory' : 'cpu'].shift() as ChangeEffect })),
+    changes: changes.map((change) => ({ change, effect: effects['memory' in change ? 'memory' : 'cpu'].next().value as ChangeEffect })),
     segments,
     derived: cpus.derived,
     digest: digest.outcome,
@@ -79,20 +80,20 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
   };
 }
 
-function planElfcorehdr(image: KdumpImage, programHeaders: readonly ProgramHeader[], { compat }: PlanOptions): SegmentPlan {
+function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }: PlanOptions): SegmentPlan {
   const { segment, contents } = image.elfcorehdr;
   const capacity = programHeaderCapacity(segment.memorySize);
-  const used = elfcorehdrSize(contents.programHeaders.length);
-  const needed = elfcorehdrSize(programHeaders.length);
+  const unchanged = tableOf(contents);
+  const used = elfcorehdrSize(unchanged.length);
+  const needed = elfcorehdrSize(table.length);
   // The kernel counts one program header more, and rounds up to 4 KiB (crash_prepare_elf64_headers in kernel/crash_core.c).
-  const kernelNeeds = alignUp(BigInt(elfcorehdrSize(programHeaders.length + 1)), 0x1000n);
+  const kernelNeeds = alignUp(BigInt(elfcorehdrSize(table.length + 1)), 0x1000n);
   const fits =
-    programHeaders.length <= capacity &&
-    (compat !== 'linux' || kernelNeeds <= segment.memorySize || programHeaders === contents.programHeaders);
+    table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || table === unchanged);
   if (!fits) {
     throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
       segment: 'elfcorehdr',
-      found: `${programHeaders.length} program headers, which take ${compat === 'linux' ? kernelNeeds : needed} bytes`,
+      found: `${table.length} program headers, which take ${compat === 'linux' ? kernelNeeds : needed} bytes`,
       expected: `at most ${segment.memorySize} bytes (memsz), ${capacity} program headers`,
       remedy: 'reload the kdump image with a larger reservation (kexec --hotplug, or CONFIG_CRASH_MAX_MEMORY_RANGES)',
     });
@@ -100,7 +101,7 @@ function planElfcorehdr(image: KdumpImage, programHeaders: readonly ProgramHeade
   const size = segment.memorySize < MAX_ELFCOREHDR ? segment.memorySize : MAX_ELFCOREHDR;
   const before = image.memory.read(segment.address, Number(size));
   const after = Uint8Array.from(before);
-  after.set(encodeElfcorehdr({ header: contents.header, programHeaders }));
+  writeElfcorehdr(contents.header, table, after);
   if (needed < used) after.fill(0, needed, used);
   parseElfcorehdr(after);
   return { name: 'elfcorehdr', address: segment.address, before, after };

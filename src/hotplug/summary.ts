@@ -1,4 +1,4 @@
-import { programHeaderCapacity } from '../elf/elfcorehdr.js';
+import { programHeaderCapacity, tableOf } from '../elf/elfcorehdr.js';
 import { nodeSize, newNodeFrom } from '../fdt/edit.js';
 import type { KdumpImage } from '../image/image.js';
 import { cpusOf, type Cpu } from './cpus.js';
@@ -11,9 +11,10 @@ export interface Capacity {
   readonly cpus: number | null;
 }
 
+/** How much more fits `image`. @throws KdumpError `input` when a CPU node of the FDT is damaged */
 export function capacityOf(image: KdumpImage): Capacity {
   const { segment, contents } = image.elfcorehdr;
-  const memoryRanges = Math.max(0, programHeaderCapacity(segment.memorySize) - contents.programHeaders.length);
+  const memoryRanges = Math.max(0, programHeaderCapacity(segment.memorySize) - tableOf(contents).length);
   if (image.fdt === null) return { memoryRanges, cpus: null };
   const last = knownCpus(image).at(-1);
   const free = fdtFreeSize(image.fdt);

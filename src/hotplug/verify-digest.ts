@@ -3,6 +3,7 @@ import type { KdumpImage } from '../image/image.js';
 import type { SegmentName } from '../image/segment.js';
 import { findDigest } from './plan-digest.js';
 
+/** `absent`: there is no purgatory with a region table; `unchecked`: nobody looked. */
 export type DigestStatus = 'match' | 'mismatch' | 'absent' | 'unchecked';
 
 /** Whether the purgatory would accept the image. Reads every covered segment once. */

@@ -2,6 +2,7 @@ import { KdumpError, hex } from '../errors.js';
 import { ADDRESS_SPACE_END, formatRange } from '../memory/range.js';
 import { excerpt } from '../text/excerpt.js';
 
+/** A segment as a log has it (struct kexec_segment, include/uapi/linux/kexec.h). */
 export interface KexecLogSegment {
   /** Physical address. */
   readonly mem: bigint;
@@ -11,6 +12,7 @@ export interface KexecLogSegment {
   readonly bufsz: bigint;
 }
 
+/** What {@link parseKexecLog} finds; `segmentTable` of {@link OpenImageOptions} takes it as it is. */
 export interface KexecLog {
   /** Ascending by address. */
   readonly segments: KexecLogSegment[];

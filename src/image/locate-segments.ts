@@ -1,13 +1,15 @@
 import type { Architecture } from '../arch/architecture.js';
 import { alignDown, alignUp } from '../bytes/position.js';
 import { dataView } from '../bytes/byte-order.js';
+import { firstNonZero } from '../bytes/compare.js';
 import { PT_NOTE } from '../elf/constants.js';
-import { elfcorehdrSize, type Elfcorehdr } from '../elf/elfcorehdr.js';
+import { elfcorehdrSize, tableOf, type Elfcorehdr } from '../elf/elfcorehdr.js';
 import { containsAddress, rangeOfSize, sizeOf, type Range } from '../memory/range.js';
 import { subtract } from '../memory/range-set.js';
 import type { UnnamedSegment } from './name-segments.js';
 import type { PhysicalMemory } from './physical-memory.js';
 import { REGION_TABLE_SIZE, findRegionTableByShape, type RegionTable } from './region-table.js';
+import { windows } from './scan.js';
 import { segmentRange } from './segment.js';
 
 /** A segment that something points at. */
@@ -34,7 +36,7 @@ export function locateSegments(
   elfcorehdr: { address: bigint; contents: Elfcorehdr; statedSizes: readonly bigint[] },
   known: readonly KnownSegment[],
 ): { segments: UnnamedSegment[]; notes: string[] } {
-  const used = BigInt(elfcorehdrSize(elfcorehdr.contents.programHeaders.length));
+  const used = BigInt(elfcorehdrSize(tableOf(elfcorehdr.contents).length));
   const header = rangeOfSize(elfcorehdr.address, used);
   const knownRanges = known.map(({ address, size }) => rangeOfSize(address, size));
   const table =
@@ -115,15 +117,10 @@ function findTable(
 ): RegionTable | undefined {
   const required = known.filter(({ alwaysCovered }) => alwaysCovered).map(({ address, size }) => rangeOfSize(address, size));
   for (const gap of room) {
-    let carry = new Uint8Array(0);
     // The table is an array of u64.
-    for (const { address, bytes } of memory.chunks({ start: alignUp(gap.start, 8n), end: gap.end })) {
-      const joined = new Uint8Array(carry.length + bytes.length);
-      joined.set(carry);
-      joined.set(bytes, carry.length);
-      const table = findRegionTableByShape(joined, address - BigInt(carry.length), crashKernel, required, architecture.byteOrder);
+    for (const { address, bytes } of windows(memory, { start: alignUp(gap.start, 8n), end: gap.end }, REGION_TABLE_SIZE - 8)) {
+      const table = findRegionTableByShape(bytes, address, crashKernel, required, architecture.byteOrder);
       if (table !== undefined) return table;
-      carry = joined.slice(Math.max(0, joined.length - REGION_TABLE_SIZE + 8));
     }
   }
   return undefined;
@@ -154,7 +151,7 @@ function purgatoryAround(memory: PhysicalMemory, table: RegionTable, free: reado
 function zeroRun(memory: PhysicalMemory, start: bigint, limit: bigint): bigint {
   if (start >= limit) return limit;
   for (const { address, bytes } of memory.chunks({ start, end: limit })) {
-    const found = bytes.findIndex((byte) => byte !== 0);
+    const found = firstNonZero(bytes);
     if (found >= 0) return address + BigInt(found);
   }
   return limit;

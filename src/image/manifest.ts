@@ -14,6 +14,7 @@ export interface Manifest {
   readonly segments: readonly ManifestSegment[];
 }
 
+/** A segment of a {@link Manifest}: `address` and `memorySize` are `mem` and `memsz`, in bytes. */
 export interface ManifestSegment {
   readonly name: SegmentName;
   readonly address: bigint;
@@ -23,11 +24,13 @@ export interface ManifestSegment {
   readonly digest?: ManifestDigest;
 }
 
+/** Where the contents of a segment come from. Sizes are bytes; the rest of `memorySize` is zero. */
 export type ManifestContents =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'fill'; readonly byte: number; readonly size: bigint }
   | { readonly kind: 'hex'; readonly bytes: Uint8Array };
 
+/** Where the region table and digest of a purgatory go, and what they cover. */
 export interface ManifestDigest {
   /** Offsets inside the segment. */
   readonly tableOffset: bigint;

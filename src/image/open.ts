@@ -21,6 +21,7 @@ import { readElfcorehdr, readFdt } from './read-segments.js';
 import { findRegionTable, findRegionTableByShape } from './region-table.js';
 import { checkedSegments, segmentRange, type Segment } from './segment.js';
 
+/** How the file is to be understood, where its content does not say it all. Addresses and sizes are bytes of physical memory. */
 export interface OpenImageOptions {
   /** Container; recognised from the content without it. */
   format?: ImageFormat;
@@ -46,6 +47,7 @@ export function openImage(fileSystem: FileSystem, path: string, options: OpenIma
   return readCommitted(fileSystem, path, (file) => readImage(file, options));
 }
 
+/** Closes the file of an image that {@link openImage} opened; `image.memory` cannot be read any more. @throws KdumpError `io` */
 export function closeImage(image: KdumpImage): void {
   image.memory.file.close();
 }

@@ -1,5 +1,6 @@
 import type { ByteOrder } from '../bytes/byte-order.js';
 import { dataView } from '../bytes/byte-order.js';
+import { firstNonZero } from '../bytes/compare.js';
 import { contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 
 /**
@@ -44,13 +45,35 @@ export function findRegionTableByShape(
 ): RegionTable | undefined {
   const plausible = (region: Range): boolean =>
     contains(crashKernel, region) && (region.start & PAGE_MASK) === 0n && (region.end & PAGE_MASK) === 0n;
-  return search(bytes, address, order, plausible, ({ address: at, regions }) => {
+  const acceptsTable = ({ address: at, regions }: RegionTable): boolean => {
     const itself = rangeOfSize(at, BigInt(REGION_TABLE_SIZE));
     return (
       regions.every((region, index) => !overlaps(region, itself) && !regions.slice(0, index).some((other) => overlaps(region, other))) &&
       required.every((needed) => regions.some((region) => region.start === needed.start && region.end >= needed.end))
     );
-  });
+  };
+  const [needed] = required;
+  // The crashkernel range may be gigabytes: looking for the bytes of one start is many times as fast as looking at each place.
+  return needed === undefined || needed.start === 0n
+    ? search(bytes, address, order, plausible, acceptsTable)
+    : firstTable(bytes, address, order, placesWith(needed.start, bytes, order), plausible, acceptsTable);
+}
+
+/** Offsets, ascending, where a table would have to begin that has an entry with this start. */
+function placesWith(start: bigint, bytes: Uint8Array, order: ByteOrder): number[] {
+  const word = Buffer.alloc(8);
+  dataView(word).setBigUint64(0, start, order === 'lsb');
+  // Zeros are everywhere in memory, so they do not come first in what is looked for.
+  const skipped = firstNonZero(word);
+  const wanted = word.subarray(skipped);
+  const memory = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const places = new Set<number>();
+  for (let hit = memory.indexOf(wanted, skipped); hit >= 0; hit = memory.indexOf(wanted, hit + 1)) {
+    const entry = hit - skipped;
+    if (entry % 8 !== 0) continue;
+    for (let index = 0; index < MAX_REGIONS && entry >= index * ENTRY_SIZE; index += 1) places.add(entry - index * ENTRY_SIZE);
+  }
+  return [...places].filter((at) => at + REGION_TABLE_SIZE <= bytes.length).sort((a, b) => a - b);
 }
 
 function search(
@@ -60,13 +83,31 @@ function search(
   acceptsEntry: (region: Range) => boolean,
   acceptsTable: (table: RegionTable) => boolean = () => true,
 ): RegionTable | undefined {
+  return firstTable(bytes, address, order, likelyPlaces(bytes, order), acceptsEntry, acceptsTable);
+}
+
+/** Most of memory fails on the low 12 bits of the first start, without making a bigint. */
+function* likelyPlaces(bytes: Uint8Array, order: ByteOrder): Generator<number> {
   const view = dataView(bytes);
   const little = order === 'lsb';
   for (let at = 0; at + REGION_TABLE_SIZE <= bytes.length; at += 8) {
-    // Most of memory fails on the low 12 bits of the first start, without making a bigint.
     const low = view.getUint32(little ? at : at + 4, little);
     const high = view.getUint32(little ? at + 4 : at, little);
-    if ((low & 0xfff) !== 0 || (low === 0 && high === 0)) continue;
+    if ((low & 0xfff) === 0 && (low !== 0 || high !== 0)) yield at;
+  }
+}
+
+function firstTable(
+  bytes: Uint8Array,
+  address: bigint,
+  order: ByteOrder,
+  places: Iterable<number>,
+  acceptsEntry: (region: Range) => boolean,
+  acceptsTable: (table: RegionTable) => boolean,
+): RegionTable | undefined {
+  const view = dataView(bytes);
+  const little = order === 'lsb';
+  for (const at of places) {
     const regions = readEntries(view, at, little, acceptsEntry);
     if (regions === undefined || followsEntry(view, at, little)) continue;
     const table = { address: address + BigInt(at), regions };

@@ -1,7 +1,7 @@
 import { alignUp } from '../bytes/position.js';
 import { dataView } from '../bytes/byte-order.js';
 import { EI_CLASS, ELFCLASS64, ET_CORE } from '../elf/constants.js';
-import { intersection, rangeOfSize, type Range } from '../memory/range.js';
+import { intersection, rangeOfSize, sizeOf, type Range } from '../memory/range.js';
 import type { PhysicalMemory } from './physical-memory.js';
 
 const PAGE = 0x1000;
@@ -33,6 +33,27 @@ export function scanPages(memory: PhysicalMemory, only: Range | undefined): Cand
     }
   }
   return { fdts, elfcorehdrs };
+}
+
+const WINDOW = 1 << 20;
+
+/**
+ * The bytes of `range` in order, in pieces of about 1 MiB that are valid until the next one is asked for. Each begins with the last `overlap`
+ * bytes of the one before, so that nothing of up to `overlap` + 1 bytes is cut in two.
+ */
+export function* windows(memory: PhysicalMemory, range: Range, overlap: number): Generator<{ address: bigint; bytes: Uint8Array }> {
+  const buffer = new Uint8Array(Number(sizeOf(range) < WINDOW ? sizeOf(range) : WINDOW) + overlap);
+  let carried = 0;
+  for (let address = range.start; address < range.end;) {
+    const size = Number(range.end - address < WINDOW ? range.end - address : WINDOW);
+    memory.readInto(buffer.subarray(carried, carried + size), address);
+    const end = carried + size;
+    yield { address: address - BigInt(carried), bytes: buffer.subarray(0, end) };
+    address += BigInt(size);
+    const kept = Math.min(overlap, end);
+    buffer.copyWithin(0, end - kept, end);
+    carried = kept;
+  }
 }
 
 function isCore64(view: DataView, at: number): boolean {

@@ -17,6 +17,7 @@ export interface CpuChange {
   readonly cpu: CpuOfChange;
 }
 
+/** Which CPU, and what is known of it. */
 export interface CpuOfChange {
   /** As in `reg` of the CPU's node; at most 2^32 - 1. */
   readonly id: number;
@@ -26,6 +27,7 @@ export interface CpuOfChange {
   readonly crashNotes?: { readonly address: bigint; readonly size: bigint };
 }
 
+/** One hotplug event, as it is to be made in an image. */
 export type Change = MemoryChange | CpuChange;
 
 /** A change as `--json` prints it. It is also a change of a change file. */

@@ -3,7 +3,7 @@ import { parseChange } from './change-json.js';
 import type { Change } from './change.js';
 import { excerpt } from '../text/excerpt.js';
 import { inside, readArray, readObject, wrongValue } from '../text/json-fields.js';
-import { parseJsonDocuments, type JsonValue } from '../text/strict-json.js';
+import { Converted, parseJsonDocuments, type Convert, type JsonValue } from '../text/strict-json.js';
 
 export { changeToJson, formatChange } from './change.js';
 export type { Change, ChangeAction, ChangeJson, CpuChange, CpuOfChange, MemoryChange } from './change.js';
@@ -25,7 +25,7 @@ export function parseChanges(text: string): Change[] {
       remedy: 'split it',
     });
   }
-  const documents = parseJsonDocuments(text);
+  const documents = parseJsonDocuments(text, changeConverter());
   if (documents.length === 0) {
     throw new KdumpError('usage', 'change file is empty', { found: excerpt(text.trim()), expected: '{ "changes": [ … ] }' });
   }
@@ -33,10 +33,27 @@ export function parseChanges(text: string): Change[] {
   return documents.flatMap(({ value, line }) => parseDocument(value, several ? `line ${line}` : ''));
 }
 
+/** Makes a change of a value as soon as it was read. The first that is none, and all after it, stay: parseDocument tells what is wrong, and where. */
+function changeConverter(): Convert {
+  let failed = false;
+  return (value) => {
+    if (failed || !(value instanceof Map && value.has('action'))) return value;
+    try {
+      return new Converted(parseChange(value as JsonValue, ''));
+    } catch {
+      failed = true;
+      return value;
+    }
+  };
+}
+
 function parseDocument(value: JsonValue, place: string): Change[] {
+  if (value instanceof Converted) return [value.result as Change];
   const fields = readObject(value, place, ['changes', 'action', 'memory', 'cpu'], '{ "changes": [ … ] }');
   if (fields.size === 0) throw wrongValue(undefined, inside(place, 'changes'), 'an array');
   if (!fields.has('changes')) return [parseChange(value, place)];
   const changes = readArray(readObject(value, place, ['changes']).get('changes'), inside(place, 'changes'));
-  return changes.map((change, index) => parseChange(change, inside(place, `changes[${index}]`)));
+  return changes.map((change, index) =>
+    change instanceof Converted ? (change.result as Change) : parseChange(change, inside(place, `changes[${index}]`)),
+  );
 }

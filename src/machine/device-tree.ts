@@ -1,17 +1,13 @@
 import { KdumpError } from '../errors.js';
+import type { DirectoryEntry } from '../file/file-system.js';
 import { excerpt } from '../text/excerpt.js';
 
+/** A node of a live device tree. */
 export interface DeviceTreeNode {
   /** With its unit address, such as `PowerPC,POWER9@8`; the root's is empty. */
   readonly name: string;
   readonly properties: ReadonlyMap<string, Uint8Array>;
   readonly children: readonly DeviceTreeNode[];
-}
-
-export interface DirectoryEntry {
-  readonly name: string;
-  /** Of the entry itself: a symbolic link is `other`. */
-  readonly kind: 'file' | 'directory' | 'other';
 }
 
 /** The file access that reading a device tree needs. What it throws comes through unchanged. */

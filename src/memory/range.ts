@@ -26,6 +26,7 @@ function checked(start: bigint, end: bigint): Range {
   return { start, end };
 }
 
+/** The bytes in `range`. */
 export function sizeOf(range: Range): bigint {
   return range.end - range.start;
 }

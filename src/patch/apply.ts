@@ -1,9 +1,12 @@
+import { KdumpError } from '../errors.js';
+import { equalBytes } from '../bytes/compare.js';
 import type { Plan } from '../hotplug/plan.js';
 import { changedRuns } from '../hotplug/segment-plan.js';
-import { commitPatch, type Patch } from './commit.js';
+import { commitPatch, preparePatch, type Patch, type PreparedPatch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
 import type { PatchTarget } from './target.js';
 
+/** What is known of the file that is written to. */
 export interface ApplyOptions {
   /** The file is somebody's memory, such as that of a paused guest. */
   readonly live?: boolean | undefined;
@@ -11,6 +14,7 @@ export interface ApplyOptions {
   readonly force?: boolean | undefined;
 }
 
+/** What {@link applyPlan} did. */
 export interface ApplyResult {
   /** Bytes written to the image, those that stay the same between changed ones among them. */
   readonly written: number;
@@ -29,7 +33,51 @@ export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force
   const users = usersOf(target.fileSystem, target.status);
   refuseUse(target.file.path, users, live, force);
   commitPatch(target, patch, { live });
-  return { written: patch.runs.reduce((sum, { after }) => sum + after.length, 0), unknownUsers: users.unknown };
+  return { written: sizeOf(patch), unknownUsers: users.unknown };
+}
+
+/**
+ * As {@link applyPlan}, for a guest that still runs: all but the write itself is done now, up to the journal on the disk. `write` is to be called
+ * once the guest is paused; it looks whether the guest changed anything of what the plan was made from.
+ *
+ * @returns with the number of bytes as `size`; undefined when there is nothing to write
+ * @throws KdumpError as `applyPlan`
+ */
+export function preparePlan(target: PatchTarget, plan: Plan): (PreparedPatch & { readonly size: number }) | undefined {
+  const patch = patchOf(plan);
+  if (patch.runs.length === 0) return undefined;
+  // The caller pauses the guest by its monitor, which /proc does not show.
+  refuseUse(target.file.path, usersOf(target.fileSystem, target.status), true, true);
+  const prepared = preparePatch(target, patch, { live: true }, true);
+  return {
+    ...prepared,
+    size: sizeOf(patch),
+    write: () => {
+      try {
+        refuseOutdated(target, plan);
+      } catch (error) {
+        prepared.abandon();
+        throw error;
+      }
+      prepared.write();
+    },
+  };
+}
+
+function sizeOf({ runs }: Patch): number {
+  return runs.reduce((sum, { after }) => sum + after.length, 0);
+}
+
+function refuseOutdated(target: PatchTarget, { image, segments }: Plan): void {
+  for (const { name, address, before } of segments) {
+    if (equalBytes(image.memory.read(address, before.length), before)) continue;
+    throw new KdumpError('refused', 'the guest changed the image while the change was planned', {
+      file: target.file.path,
+      segment: name,
+      found: 'other bytes than before',
+      remedy: 'nothing was written; try again',
+    });
+  }
 }
 
 /** Where in the file each change of a plan goes. @throws KdumpError `input` when the file does not store a byte that changes */

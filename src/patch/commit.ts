@@ -18,6 +18,21 @@ export interface CommitOptions {
 
 const SECTOR = 4096;
 
+/** A patch whose journal is on the disk already. */
+export interface PreparedPatch {
+  /**
+   * Writes it, reads it back and removes the journal.
+   *
+   * @throws KdumpError `refused` when the bytes to be patched changed since; `io`: the image is as it was, or the message says that `recover`
+   *   makes it so
+   */
+  write(): void;
+  /** Brings the end of the patch to the disk. @throws KdumpError `io` */
+  finish(): void;
+  /** Gives it up unwritten. @throws KdumpError `io` */
+  abandon(): void;
+}
+
 /**
  * Writes `patch` so that whatever happens the file has all of it or none: a rollback journal beside the file reaches the disk before the first
  * byte of the image is written, and is removed once everything was read back.
@@ -27,18 +42,21 @@ const SECTOR = 4096;
  * @throws KdumpError `refused` when the file changed since it was read; `io` otherwise: the image is as it was, or the message says that
  *   `recover` makes it so
  */
-export function commitPatch(target: PatchTarget, patch: Patch, { live }: CommitOptions): void {
+export function commitPatch(target: PatchTarget, patch: Patch, options: CommitOptions): void {
+  const prepared = preparePatch(target, patch, options);
+  prepared.write();
+  prepared.finish();
+}
+
+/**
+ * Everything of {@link commitPatch} that can be done while a guest still runs.
+ *
+ * @param isRepeated the bytes to be patched are looked at once more in `write`, which is long after
+ * @throws KdumpError as {@link commitPatch}
+ */
+export function preparePatch(target: PatchTarget, patch: Patch, { live }: CommitOptions, isRepeated = false): PreparedPatch {
   const { fileSystem, file, directory, name, status } = target;
-  for (const { position, before } of patch.runs) {
-    if (!equalBytes(file.read(position, before.length), before)) {
-      throw new KdumpError('refused', 'the image changed while the change was planned', {
-        file: file.path,
-        offset: position,
-        found: 'other bytes than before',
-        remedy: 'nothing was written; stop whoever else writes to it and try again',
-      });
-    }
-  }
+  refuseChanged(target, patch);
   const runs = withMarkerBytes(target, patch);
   const records = live ? runs : widened(target, runs);
   writeJournal(target, {
@@ -50,31 +68,54 @@ export function commitPatch(target: PatchTarget, patch: Patch, { live }: CommitO
     records,
     markers: patch.markers,
   });
-  let touched = false;
-  try {
-    // A hole may turn out not to fit the disk: filling it with what it holds already finds out while nothing is at stake.
-    if (!live && status.allocated < status.size) writeAll(target, sideOf(records, 'before'));
-    touched = true;
-    writeMarked(target, sideOf(runs, 'after'), patch.markers);
-    if (!isStillInPlace(target)) {
-      throw new KdumpError('io', 'the file was replaced while it was patched', {
+  const write = (): void => {
+    let touched = false;
+    try {
+      if (isRepeated) refuseChanged(target, { ...patch, runs });
+      // A hole may turn out not to fit the disk: filling it with what it holds already finds out while nothing is at stake.
+      if (!live && status.allocated < status.size) writeAll(target, sideOf(records, 'before'));
+      touched = true;
+      writeMarked(target, sideOf(runs, 'after'), patch.markers, live);
+      if (!isStillInPlace(target)) {
+        throw new KdumpError('io', 'the file was replaced while it was patched', {
+          file: file.path,
+          remedy: 'the file that has this name now was not touched',
+        });
+      }
+      fileSystem.removeIn(directory, journalNameOf(name));
+    } catch (error) {
+      throw takenBack(target, touched ? records : [], patch.markers, live, error);
+    }
+  };
+  const finish = (): void => {
+    try {
+      fileSystem.sync(directory);
+    } catch (error) {
+      throw error instanceof KdumpError
+        ? new KdumpError('io', error.problem, {
+            ...error.details,
+            remedy: 'the change is made and read back; only a power cut now could still take it back',
+          })
+        : error;
+    }
+  };
+  const abandon = (): void => {
+    fileSystem.removeIn(directory, journalNameOf(name));
+    fileSystem.sync(directory);
+  };
+  return { write, finish, abandon };
+}
+
+function refuseChanged({ file }: PatchTarget, { runs }: Patch): void {
+  for (const { position, before } of runs) {
+    if (!equalBytes(file.read(position, before.length), before)) {
+      throw new KdumpError('refused', 'the image changed while the change was planned', {
         file: file.path,
-        remedy: 'the file that has this name now was not touched',
+        offset: position,
+        found: 'other bytes than before',
+        remedy: 'nothing was written; stop whoever else writes to it and try again',
       });
     }
-    fileSystem.removeIn(directory, journalNameOf(name));
-  } catch (error) {
-    throw takenBack(target, touched ? records : [], patch.markers, error);
-  }
-  try {
-    fileSystem.sync(directory);
-  } catch (error) {
-    throw error instanceof KdumpError
-      ? new KdumpError('io', error.problem, {
-          ...error.details,
-          remedy: 'the change is made and read back; only a power cut now could still take it back',
-        })
-      : error;
   }
 }
 
@@ -127,10 +168,11 @@ function sideOf(records: readonly JournalRecord[], side: 'before' | 'after'): Wr
   return records.map((record) => ({ position: record.position, bytes: record[side] }));
 }
 
-function writeAll({ fileSystem, file }: PatchTarget, writes: readonly Write[]): void {
+function writeAll({ fileSystem, file }: PatchTarget, writes: readonly Write[], live = false): void {
   if (writes.length === 0) return;
   for (const { position, bytes } of writes) fileSystem.write(file.descriptor, bytes, position);
-  fileSystem.sync(file.descriptor);
+  // A guest's memory ends with the host, so it need not reach the disk; and all that the guest wrote would go there first, while it waits.
+  if (!live) fileSystem.sync(file.descriptor);
 }
 
 /** The runs, and a run for each marker that lies in none: its byte ends as it began. */
@@ -160,15 +202,16 @@ function split(writes: readonly Write[], markers: readonly number[]): { bodies: 
 }
 
 /** Zeroes the markers, writes everything else, reads it back, and only then writes the first bytes: each step reaches the disk before the next. */
-function writeMarked(target: PatchTarget, writes: readonly Write[], markers: readonly number[]): void {
+function writeMarked(target: PatchTarget, writes: readonly Write[], markers: readonly number[], live: boolean): void {
   const { bodies, firstBytes } = split(writes, markers);
   writeAll(
     target,
     markers.map((position) => ({ position, bytes: MARKER })),
+    live,
   );
-  writeAll(target, bodies);
+  writeAll(target, bodies, live);
   readBack(target, bodies);
-  writeAll(target, firstBytes);
+  writeAll(target, firstBytes, live);
   readBack(target, firstBytes);
 }
 
@@ -190,9 +233,15 @@ function readBack({ file }: PatchTarget, writes: readonly Write[]): void {
 }
 
 /** Puts the old bytes back after a failure; where that fails too, the journal stays for `recover`. */
-function takenBack(target: PatchTarget, records: readonly JournalRecord[], markers: readonly number[], error: unknown): unknown {
+function takenBack(
+  target: PatchTarget,
+  records: readonly JournalRecord[],
+  markers: readonly number[],
+  live: boolean,
+  error: unknown,
+): unknown {
   try {
-    writeBack(target, records, markers, 'before');
+    writeBack(target, records, markers, 'before', live);
     return error;
   } catch {
     if (!hasJournal(target)) return error;
@@ -211,9 +260,10 @@ export function writeBack(
   records: readonly JournalRecord[],
   markers: readonly number[],
   side: 'before' | 'after',
+  live: boolean,
 ): void {
   const { fileSystem, directory, name } = target;
-  writeMarked(target, sideOf(records, side), records.length === 0 ? [] : markers);
+  writeMarked(target, sideOf(records, side), records.length === 0 ? [] : markers, live);
   fileSystem.removeIn(directory, journalNameOf(name));
   fileSystem.sync(directory);
 }

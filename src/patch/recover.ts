@@ -12,6 +12,7 @@ import type { PatchTarget } from './target.js';
  */
 export type Recovery = 'none' | 'untouched' | 'taken back' | 'finished';
 
+/** How far recovery may go. */
 export interface RecoverOptions {
   /** Finish the patch instead of taking it back. */
   readonly forward?: boolean | undefined;
@@ -19,6 +20,8 @@ export interface RecoverOptions {
   readonly force?: boolean | undefined;
   /** The file is somebody's memory, such as that of a paused guest. */
   readonly live?: boolean | undefined;
+  /** The caller has paused the guest by its monitor, which /proc does not show. */
+  readonly paused?: boolean | undefined;
 }
 
 /**
@@ -30,7 +33,10 @@ export interface RecoverOptions {
  *
  * @throws KdumpError `refused` when somebody else wrote, or the journal is that of a guest that is gone; `io`
  */
-export function recover(target: PatchTarget, { forward = false, force = false, live = false }: RecoverOptions = {}): Recovery {
+export function recover(
+  target: PatchTarget,
+  { forward = false, force = false, live = false, paused = false }: RecoverOptions = {},
+): Recovery {
   const { fileSystem, file, directory, name, status } = target;
   const found = findJournal(fileSystem, directory, name, status, file.path);
   if (found.state === 'none') {
@@ -43,7 +49,7 @@ export function recover(target: PatchTarget, { forward = false, force = false, l
     fileSystem.sync(directory);
     return 'untouched';
   }
-  refuseUse(file.path, usersOf(fileSystem, status), live, force);
+  refuseUse(file.path, usersOf(fileSystem, status), live, force || paused);
   const { journal } = found;
   const sameBoot = journal.bootId === bootIdOf(fileSystem);
   if (!force) {
@@ -63,7 +69,7 @@ export function recover(target: PatchTarget, { forward = false, force = false, l
       });
     }
   }
-  writeBack(target, journal.records, journal.markers, forward ? 'after' : 'before');
+  writeBack(target, journal.records, journal.markers, forward ? 'after' : 'before', journal.live);
   return forward ? 'finished' : 'taken back';
 }
 

@@ -1,7 +1,7 @@
 import { KdumpError } from '../errors.js';
 import { excerpt } from './excerpt.js';
 import { closestTo } from './closest-word.js';
-import { OddNumber, type JsonObject, type JsonValue } from './strict-json.js';
+import { Converted, OddNumber, type JsonObject, type JsonValue } from './strict-json.js';
 
 /** The place of a member: `changes[2]` and `memory` give `changes[2].memory`, `line 3` and `cpu` give `line 3: cpu`. */
 export function inside(place: string, name: string): string {
@@ -70,7 +70,7 @@ export function wrongValue(value: JsonValue | undefined, place: string, expected
 }
 
 function describe(value: JsonValue): string {
-  if (value instanceof Map) return 'an object';
+  if (value instanceof Map || value instanceof Converted) return 'an object';
   if (Array.isArray(value)) return 'an array';
   if (value instanceof OddNumber) return excerpt(value.text).replaceAll('"', '');
   return typeof value === 'string' ? excerpt(value) : `${value as null | boolean | number}`;

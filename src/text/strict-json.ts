@@ -9,7 +9,7 @@ export const MAX_JSON_CONTAINERS = 400_000;
 /** Most values in one text, objects and arrays among them. */
 export const MAX_JSON_VALUES = 1_000_000;
 
-export type JsonValue = null | boolean | number | string | OddNumber | readonly JsonValue[] | JsonObject;
+export type JsonValue = null | boolean | number | string | OddNumber | Converted | readonly JsonValue[] | JsonObject;
 /** A Map, since a key named `__proto__` must be a key like any other. */
 export type JsonObject = ReadonlyMap<string, JsonValue>;
 
@@ -17,6 +17,14 @@ export type JsonObject = ReadonlyMap<string, JsonValue>;
 export class OddNumber {
   constructor(readonly text: string) {}
 }
+
+/** What the caller made of a value while the text was read. */
+export class Converted {
+  constructor(readonly result: object) {}
+}
+
+/** @returns what stands for `value` from now on: a {@link Converted}, or `value` itself */
+export type Convert = (value: JsonValue) => JsonValue;
 
 export interface JsonDocument {
   readonly value: JsonValue;
@@ -29,11 +37,13 @@ export interface JsonDocument {
  *
  * JSON.parse is not used because it keeps the last of two equal keys, rounds large integers, and nests without limit, all in silence.
  *
+ * @param convert sees each document, and before it each item of the arrays in it that are values of its members: so a text of many small
+ *   items is never in memory as values all at once
  * @throws KdumpError `usage`, with `line N, column N` as its segment, for text that is not JSON, an object with the same key twice,
  *   nesting deeper than 32, or more than 400,000 objects and arrays or 1,000,000 values
  */
-export function parseJsonDocuments(text: string): JsonDocument[] {
-  return new Parser(text).documents();
+export function parseJsonDocuments(text: string, convert: Convert = (value) => value): JsonDocument[] {
+  return new Parser(text, convert).documents();
 }
 
 class Parser {
@@ -44,7 +54,10 @@ class Parser {
   private containers = 0;
   private values = 0;
 
-  constructor(private readonly text: string) {}
+  constructor(
+    private readonly text: string,
+    private readonly convert: Convert,
+  ) {}
 
   documents(): JsonDocument[] {
     const documents: JsonDocument[] = [];
@@ -61,7 +74,7 @@ class Parser {
       const value = this.value();
       counted = start;
       severalLines = countLines(this.text, start, this.position) > 0;
-      documents.push({ value, line });
+      documents.push({ value: this.convert(value), line });
       this.oneLine = true;
       this.skipBlanksInLine();
       if (this.position < this.text.length && this.text.charCodeAt(this.position) !== NEWLINE) {
@@ -119,7 +132,8 @@ class Parser {
     if (!this.take(CLOSE_BRACKET)) {
       do {
         this.skipBlanks();
-        array.push(this.value());
+        const item = this.value();
+        array.push(this.depth === ITEM_DEPTH ? this.convert(item) : item);
       } while (this.take(COMMA));
       if (!this.take(CLOSE_BRACKET)) throw this.syntax('"," or "]"');
     }
@@ -229,6 +243,9 @@ class Parser {
     });
   }
 }
+
+/** Containers around an item of an array that is a member of a document. */
+const ITEM_DEPTH = 2;
 
 const BYTE_ORDER_MARK = 0xfeff;
 const TAB = 0x09;

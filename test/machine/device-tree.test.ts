@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { DirectoryEntry } from '../../src/file/file-system.js';
 import {
   MAX_DEVICE_TREE_BYTES,
   readDeviceTreeDirectory,
   type DeviceTreeNode,
-  type DirectoryEntry,
   type DirectoryReader,
 } from '../../src/machine/device-tree.js';
 import { thrown } from '../helpers/thrown.js';

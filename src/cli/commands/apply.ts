@@ -1,20 +1,21 @@
 import { addChangeOptions, changesFrom, planOptionsFrom, type ChangeArgument, type ChangeOptions } from '../change-options.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { addImageOptions, type ImageOptions } from '../options.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
+import { addQmpOption, requireImage, type QmpOptions } from '../qmp-option.js';
 import { addWriteOptions, planAndApply, type WriteOptions } from '../plan-and-apply.js';
 
-interface ApplyOptions extends CommonOptions, ImageOptions, ChangeOptions, WriteOptions {}
+interface ApplyOptions extends CommonOptions, ImageOptions, ChangeOptions, WriteOptions, QmpOptions {}
 
 export const applyCommand: CommandDefinition = {
   summary: 'make changes in an image, in place',
   define(command, act) {
     const given: ChangeArgument[] = [];
-    addWriteOptions(addImageOptions(addChangeOptions(command, given)))
-      .argument('<image>')
-      .action((path: string, options: ApplyOptions) => {
+    addQmpOption(addImageOptions(addWriteOptions(addChangeOptions(command.argument('[image]', IMAGE_ARGUMENT), given)))).action(
+      (path: string | undefined, options: ApplyOptions) => {
         act(options, (context) => apply(context, path, given, options));
-      });
+      },
+    );
   },
 };
 
@@ -22,15 +23,22 @@ export const planCommand: CommandDefinition = {
   summary: 'show what apply would do, and whether it fits',
   define(command, act) {
     const given: ChangeArgument[] = [];
-    addImageOptions(addChangeOptions(command, given))
-      .argument('<image>')
-      .action((path: string, options: ApplyOptions) => {
-        act(options, (context) => apply(context, path, given, { ...options, dryRun: true }));
-      });
+    addImageOptions(addChangeOptions(command.argument('<image>', IMAGE_ARGUMENT), given)).action((path: string, options: ApplyOptions) => {
+      act(options, (context) => apply(context, path, given, { ...options, dryRun: true }));
+    });
   },
 };
 
-function apply(context: Context, path: string, given: readonly ChangeArgument[], options: ApplyOptions): Outcome {
+function apply(
+  context: Context,
+  path: string | undefined,
+  given: readonly ChangeArgument[],
+  options: ApplyOptions,
+): Outcome | Promise<Outcome> {
+  const { qmp } = options;
+  const image = qmp === undefined ? requireImage(path) : path;
   const changes = changesFrom(given, context.fileSystem);
-  return planAndApply(context, path, options, { planOptions: planOptionsFrom(options, context.fileSystem), changesFor: () => changes });
+  const work = { planOptions: planOptionsFrom(options, context.fileSystem), changesFor: () => changes };
+  if (qmp === undefined) return planAndApply(context, requireImage(image), options, work);
+  return import('../patch-guest-command.js').then(({ patchGuestCommand }) => patchGuestCommand(context, image, { ...options, qmp }, work));
 }

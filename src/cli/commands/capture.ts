@@ -2,9 +2,10 @@ import { refuseExisting } from '../../file/new-file.js';
 import { closeImage } from '../../image/open.js';
 import { packImage, segmentSources } from '../../image/pack.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 import { reportNewImage } from '../new-image.js';
+import { writingSegments } from '../progress-of.js';
 
 interface CaptureOptions extends CommonOptions, ImageOptions {
   output: string;
@@ -15,22 +16,26 @@ interface CaptureOptions extends CommonOptions, ImageOptions {
 export const captureCommand: CommandDefinition = {
   summary: 'take the segments out of memory into a packed image',
   define(command, act) {
-    addImageOptions(command)
-      .argument('<memory>')
+    command
+      .argument('<memory>', IMAGE_ARGUMENT.replace(/^.*: /, ''))
       .requiredOption('-o, --output <image>', 'the new image')
       .option('--iomem <file>', 'take the crashkernel range from there (default /proc/iomem for /proc/kcore)')
-      .option('--overwrite', 'replace an existing output file')
-      .action((source: string, options: CaptureOptions) => {
-        act(options, (context) => capture(context, source, options));
-      });
+      .option('--overwrite', 'replace an existing output file');
+    addImageOptions(command).action((source: string, options: CaptureOptions) => {
+      act(options, (context) => capture(context, source, options));
+    });
   },
 };
 
-function capture({ fileSystem, console }: Context, source: string, options: CaptureOptions): Outcome {
+function capture({ fileSystem, console, progress }: Context, source: string, options: CaptureOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
-  const image = openImageFrom(fileSystem, source, options.iomem === undefined ? options : { ...options, crashKernelFrom: options.iomem });
+  const where = options.iomem === undefined ? options : { ...options, crashKernelFrom: options.iomem };
+  const image = openImageFrom(fileSystem, source, where, progress);
   try {
-    packImage(fileSystem, options.output, { ...image, segments: segmentSources(image) }, options.overwrite === true);
+    const segments = segmentSources(image);
+    progress.during(writingSegments(options.output, segments), () => {
+      packImage(fileSystem, options.output, { ...image, segments }, options.overwrite === true);
+    });
   } finally {
     closeImage(image);
   }

@@ -2,9 +2,10 @@ import { checkImage } from '../../hotplug/check.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { checkToJson } from '../json.js';
-import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
 import { renderCheck } from '../render-check.js';
+import { hashing } from '../progress-of.js';
 import { addStateOptions, stateFrom, type StateOptions } from '../state-options.js';
 
 interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {}
@@ -12,19 +13,17 @@ interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {}
 export const checkCommand: CommandDefinition = {
   summary: 'is an image sound, and does it match a machine?',
   define(command, act) {
-    addImageOptions(addStateOptions(command))
-      .argument('<image>')
-      .action((path: string, options: CheckOptions) => {
-        act(options, (context) => check(context, path, options));
-      });
+    addImageOptions(addStateOptions(command.argument('<image>', IMAGE_ARGUMENT))).action((path: string, options: CheckOptions) => {
+      act(options, (context) => check(context, path, options));
+    });
   },
 };
 
-function check({ fileSystem, console }: Context, path: string, options: CheckOptions): Outcome {
+function check({ fileSystem, console, progress }: Context, path: string, options: CheckOptions): Outcome {
   const state = stateFrom(options, fileSystem);
-  const image = openImageFrom(fileSystem, path, options);
+  const image = openImageFrom(fileSystem, path, options, progress);
   try {
-    const result = checkImage(image, state);
+    const result = progress.during(hashing(image), () => checkImage(image, state));
     console.result(
       () => checkToJson(image, result),
       (theme) => renderCheck(image, result, theme),

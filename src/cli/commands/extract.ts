@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Argument } from 'commander';
 import { KdumpError, hex, printable } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { makeFile, refuseExisting } from '../../file/new-file.js';
@@ -8,8 +9,9 @@ import { segmentSources, type SegmentSource } from '../../image/pack.js';
 import { SEGMENT_NAMES, type SegmentName } from '../../image/segment.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { sizeToJson } from '../json.js';
-import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
+import { writingSegments } from '../progress-of.js';
 
 interface ExtractOptions extends CommonOptions, ImageOptions {
   directory: string;
@@ -26,20 +28,20 @@ interface Extracted {
 export const extractCommand: CommandDefinition = {
   summary: 'take segments out, each into a file of its own',
   define(command, act) {
-    addImageOptions(command)
-      .argument('<image>')
-      .argument('[segment...]')
+    command
+      .argument('<image>', IMAGE_ARGUMENT)
+      .addArgument(new Argument('[segment...]', 'all without it').choices(SEGMENT_NAMES))
       .option('-d, --directory <dir>', 'where the files go', '.')
       .option('--manifest', 'also write the manifest that pack takes')
-      .option('--overwrite', 'replace existing output files')
-      .action((path: string, names: string[], options: ExtractOptions) => {
-        act(options, (context) => extract(context, path, names, options));
-      });
+      .option('--overwrite', 'replace existing output files');
+    addImageOptions(command).action((path: string, names: string[], options: ExtractOptions) => {
+      act(options, (context) => extract(context, path, names, options));
+    });
   },
 };
 
-function extract({ fileSystem, console }: Context, path: string, names: readonly string[], options: ExtractOptions): Outcome {
-  const image = openImageFrom(fileSystem, path, options);
+function extract({ fileSystem, console, progress }: Context, path: string, names: readonly string[], options: ExtractOptions): Outcome {
+  const image = openImageFrom(fileSystem, path, options, progress);
   try {
     const overwrite = options.overwrite === true;
     const all = segmentSources(image).map((source, index): Extracted => ({
@@ -53,7 +55,13 @@ function extract({ fileSystem, console }: Context, path: string, names: readonly
     if (manifest !== undefined) refuseExisting(fileSystem, manifest, overwrite);
 
     fileSystem.makeDirectory(options.directory);
-    for (const { source, file } of wanted) if (file !== null) writeSegment(fileSystem, target(file), source, overwrite);
+    const writing = writingSegments(
+      options.directory,
+      wanted.map(({ source }) => source),
+    );
+    progress.during(writing, () => {
+      for (const { source, file } of wanted) if (file !== null) writeSegment(fileSystem, target(file), source, overwrite);
+    });
     if (manifest !== undefined) {
       const text = Buffer.from(`${JSON.stringify(manifestOf(image, all), null, 2)}\n`);
       makeFile(fileSystem, manifest, overwrite, (descriptor) => {

@@ -1,12 +1,14 @@
 import { formatDts } from '../../fdt/dts.js';
 import { KdumpError } from '../../errors.js';
+import { digestFindings } from '../../hotplug/check.js';
 import { soundFindings } from '../../hotplug/sound.js';
 import { verifyDigest, type DigestStatus } from '../../hotplug/verify-digest.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { inspectToJson } from '../json.js';
-import { addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
 import type { Outcome } from '../outcome.js';
+import { hashing } from '../progress-of.js';
 import { renderInspect } from '../render-inspect.js';
 
 interface InspectOptions extends CommonOptions, ImageOptions {
@@ -17,18 +19,18 @@ interface InspectOptions extends CommonOptions, ImageOptions {
 export const inspectCommand: CommandDefinition = {
   summary: 'show what is in an image',
   define(command, act) {
-    addImageOptions(command)
-      .argument('<image>')
+    command
+      .argument('<image>', IMAGE_ARGUMENT)
       .option('--verify', "check the purgatory's digest, which reads all it covers")
-      .option('--fdt', 'print the device tree source')
-      .action((path: string, options: InspectOptions) => {
-        act(options, (context) => inspect(context, path, options));
-      });
+      .option('--fdt', 'print the device tree source');
+    addImageOptions(command).action((path: string, options: InspectOptions) => {
+      act(options, (context) => inspect(context, path, options));
+    });
   },
 };
 
-function inspect({ fileSystem, console }: Context, path: string, options: InspectOptions): Outcome {
-  const image = openImageFrom(fileSystem, path, options);
+function inspect({ fileSystem, console, progress }: Context, path: string, options: InspectOptions): Outcome {
+  const image = openImageFrom(fileSystem, path, options, progress);
   try {
     if (options.fdt === true) {
       if (image.fdt === null) throw new KdumpError('input', 'the image has no FDT', { file: path });
@@ -36,11 +38,11 @@ function inspect({ fileSystem, console }: Context, path: string, options: Inspec
       return 'done';
     }
     const unchecked: DigestStatus = image.purgatory?.regions == null ? 'absent' : 'unchecked';
-    const digest = options.verify === true ? verifyDigest(image) : unchecked;
-    const findings = soundFindings(image);
+    const digest = options.verify === true ? progress.during(hashing(image), () => verifyDigest(image)) : unchecked;
+    const findings = [...soundFindings(image), ...digestFindings(image, digest)];
     console.result(
       () => inspectToJson(image, digest, findings),
-      (theme) => renderInspect(image, digest, findings, theme),
+      (theme) => renderInspect(image, digest, findings, theme, { all: !theme.isTerminal || options.verbose === true }),
     );
     return 'done';
   } finally {

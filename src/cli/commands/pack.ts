@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
-import { architectureNamed } from '../../arch/registry.js';
+import { Option } from 'commander';
+import { architectureNamed, architectures } from '../../arch/registry.js';
 import { alignUp } from '../../bytes/position.js';
 import { KdumpError, within } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
@@ -13,6 +14,7 @@ import { operand, repeated } from '../options.js';
 import { parseNumber } from '../../text/numbers.js';
 import { reportNewImage } from '../new-image.js';
 import type { Outcome } from '../outcome.js';
+import { writingSegments } from '../progress-of.js';
 
 interface PackOptions extends CommonOptions {
   output: string;
@@ -31,7 +33,7 @@ export const packCommand: CommandDefinition = {
     command
       .requiredOption('-o, --output <image>', 'the new image')
       .option('--manifest <file>', 'describes the segments, JSON')
-      .option('--architecture <name>', 'of the kernel, with --segment')
+      .addOption(new Option('--architecture <name>', 'of the kernel, with --segment').choices(architectures.map((each) => each.name)))
       .option('--segment <name=file@addr[+memsz]>', 'a segment; repeatable', repeated(parseSegmentOperand))
       .option('--entry <addr>', 'kexec entry point, with --segment', operand(parseNumber))
       .option('--overwrite', 'replace an existing output file')
@@ -41,7 +43,7 @@ export const packCommand: CommandDefinition = {
   },
 };
 
-function pack({ fileSystem, console }: Context, options: PackOptions): Outcome {
+function pack({ fileSystem, console, progress }: Context, options: PackOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
   const open: InputFile[] = [];
   const openFile = (path: string): InputFile => {
@@ -50,7 +52,10 @@ function pack({ fileSystem, console }: Context, options: PackOptions): Outcome {
     return file;
   };
   try {
-    packImage(fileSystem, options.output, imageFrom(fileSystem, options, openFile), options.overwrite === true);
+    const image = imageFrom(fileSystem, options, openFile);
+    progress.during(writingSegments(options.output, image.segments), () => {
+      packImage(fileSystem, options.output, image, options.overwrite === true);
+    });
   } finally {
     for (const file of open) file.close();
   }

@@ -15,7 +15,7 @@ export const recoverCommand: CommandDefinition = {
   summary: 'take back an interrupted patch, as every writing command does first',
   define(command, act) {
     command
-      .argument('<image>')
+      .argument('<image>', 'the image that was being patched')
       .option('--forward', 'finish it instead')
       .option('--live', 'the file is the memory of a paused guest')
       .option('--force', 'although somebody else wrote to the image since')

@@ -12,8 +12,8 @@ export const undoCommand: CommandDefinition = {
   summary: 'take back an apply or sync that was given --save-undo',
   define(command, act) {
     command
-      .argument('<image>')
-      .argument('<undo-file>')
+      .argument('<image>', 'the image that was patched, or a copy of it')
+      .argument('<undo-file>', 'what --save-undo wrote')
       .option('--live', 'the file is the memory of a paused guest')
       .option('--force', 'go on where a refusal says that it is forcible')
       .action((path: string, undoFile: string, options: UndoOptions) => {

@@ -1,0 +1,144 @@
+import { hex } from '../errors.js';
+import { elfcorehdrSize } from '../elf/elfcorehdr.js';
+import { crashMemoryOf } from '../hotplug/crash-memory.js';
+import { capacityOf, fdtFreeSize } from '../hotplug/summary.js';
+import { coveredSegments, type DigestStatus } from '../hotplug/verify-digest.js';
+import { segmentRange } from '../image/segment.js';
+import type { ImageFormat } from '../image/recognise.js';
+import { formatSize } from '../text/numbers.js';
+import { html, shortened, type Content, type Html } from './html.js';
+import { ROWS } from './lanes.js';
+import type { ReportSubject } from './subject.js';
+import { table, type Row } from './table.js';
+import { address, count, counted, size } from './words.js';
+
+export const FORMATS: Readonly<Record<ImageFormat, string>> = {
+  kdump: 'packed kdump image',
+  'elf-core': 'kdump image in an ELF memory dump',
+  raw: 'kdump image in raw memory',
+};
+
+const DIGESTS: Readonly<Record<DigestStatus, string>> = {
+  match: 'matches: the purgatory will accept the image',
+  mismatch: 'does not match',
+  absent: 'none was found: nothing checks the segments before the capture kernel starts',
+  unchecked: 'was not checked',
+};
+
+const LONGEST_TEXT = 4096;
+
+/** What the image says about itself and the machine that it was loaded on. */
+export function factsSection(subject: ReportSubject): Html {
+  return html`<section id="facts" aria-labelledby="facts-heading">
+    <h2 id="facts-heading">Facts</h2>
+    <dl class="facts">
+      ${facts(subject).map(
+        ([term, value]) =>
+          html`<div>
+            <dt>${term}</dt>
+            <dd>${value}</dd>
+          </div> `,
+      )}
+    </dl>
+    ${segmentTable(subject)}
+    ${subject.image.notes.length > 0 && html`<p class="note">Derived, since nothing states it: ${subject.image.notes.join('; ')}.</p>`}
+  </section>`;
+}
+
+function facts({ image, check }: ReportSubject): [string, Content][] {
+  const { architecture, pageSize, entry, crashKernel, elfcorehdr, fdt, purgatory } = image;
+  const { cpuNotes, vmcoreinfo, kernelText } = crashMemoryOf(image);
+  const { memoryRanges, cpus } = capacityOf(image);
+  const covers = coveredSegments(image);
+  const model = fdt?.tree.root.property('model');
+  const bytes = (used: number, of: number): string => `${count(used)} of ${count(of)} bytes used`;
+  return [
+    ['File', html`<code>${shortened(image.memory.path, LONGEST_TEXT)}</code>, ${formatSize(BigInt(image.memory.file.size))}`],
+    ['Format', FORMATS[image.format]],
+    ['Architecture', `${architecture.name}, ${architecture.byteOrder === 'lsb' ? 'little' : 'big'} endian`],
+    ['Page size', pageSize === null ? 'not known' : formatSize(pageSize)],
+    ...optional('Model', model === undefined ? null : text(Buffer.from(model).toString('latin1').replace(/\0+$/, ''))),
+    ...optional('Kernel command line', fdt === null || fdt.facts.bootargs === null ? null : text(fdt.facts.bootargs)),
+    ['Crashkernel range', crashKernel === null ? 'not known' : html`${address(crashKernel)}, ${size(crashKernel)}`],
+    ...optional('Entry point', entry === null ? null : html`<code>${hex(entry)}</code>`),
+    [
+      'Purgatory’s digest',
+      `${DIGESTS[check.digest]}${covers.length === 0 ? '' : `; covers ${covers.join(', ')}`}${purgatory === null ? '; no purgatory' : ''}`,
+    ],
+    [
+      'Notes',
+      `${counted(cpuNotes.length, 'CPU note')}, ${vmcoreinfo === null ? 'no vmcoreinfo' : `vmcoreinfo at ${hex(vmcoreinfo.paddr)}`}`,
+    ],
+    ...optional(
+      'Kernel text',
+      kernelText === null
+        ? null
+        : html`<code>${hex(kernelText.paddr)}</code>, mapped at <code>${hex(kernelText.vaddr)}</code>, ${formatSize(kernelText.memsz)}`,
+    ),
+    [
+      'Room in the elfcorehdr',
+      `for ${counted(memoryRanges, 'more memory range')}; ${bytes(elfcorehdrSize(elfcorehdr.contents.programHeaders.length), Number(elfcorehdr.segment.memorySize))}`,
+    ],
+    ...optional(
+      'Room in the FDT',
+      fdt === null
+        ? null
+        : `${cpus === null ? '' : `for ${counted(cpus, 'more CPU')} like the last one; `}${bytes(fdt.tree.usedSize, fdt.tree.usedSize + fdtFreeSize(fdt))}`,
+    ),
+  ];
+}
+
+function text(value: string): Html {
+  return html`<code>${shortened(value, LONGEST_TEXT)}</code>`;
+}
+
+function optional(term: string, value: Content): [string, Content][] {
+  return value === null ? [] : [[term, value]];
+}
+
+function segmentTable({ image }: ReportSubject): Html {
+  const { segments, crashKernel } = image;
+  const covers = new Set(coveredSegments(image));
+  const rows = segments.map((segment, index): Row => {
+    const { name, address: mem, memorySize, bufferSize } = segment;
+    return {
+      id: ROWS.segment(index),
+      cells: [
+        name,
+        address(segmentRange(segment)),
+        html`<code>${hex(mem)}</code>`,
+        html`<code>${hex(memorySize)}</code>`,
+        formatSize(memorySize),
+        bufferSize === null ? 'not known' : html`<code>${hex(bufferSize)}</code>`,
+        covers.has(name) ? 'yes' : 'no',
+      ],
+    };
+  });
+  const reserved: Row[] =
+    crashKernel === null
+      ? []
+      : [
+          {
+            id: ROWS.crashKernel,
+            cells: [
+              'crashkernel range',
+              address(crashKernel),
+              html`<code>${hex(crashKernel.start)}</code>`,
+              html`<code>${hex(crashKernel.end - crashKernel.start)}</code>`,
+              size(crashKernel),
+              '',
+              '',
+            ],
+          },
+        ];
+  const columns = [
+    { title: 'Segment' },
+    { title: 'Addresses' },
+    { title: 'mem', isNumber: true },
+    { title: 'memsz', isNumber: true },
+    { title: 'Size', isNumber: true },
+    { title: 'bufsz', isNumber: true },
+    { title: 'In the digest' },
+  ];
+  return table('Segments', columns, [...rows, ...reserved]);
+}

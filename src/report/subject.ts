@@ -1,0 +1,36 @@
+import type { CheckResult } from '../hotplug/check.js';
+import type { ImageDifference } from '../hotplug/diff.js';
+import { crashKernelOf, type MachineState } from '../hotplug/machine-state.js';
+import type { KdumpImage } from '../image/image.js';
+import { systemRam } from '../machine/iomem.js';
+import type { Range } from '../memory/range.js';
+import { subtract } from '../memory/range-set.js';
+
+/** An image and what `check` says about it. */
+export interface Checked {
+  readonly image: KdumpImage;
+  readonly check: CheckResult;
+}
+
+/** What a report is about. */
+export interface ReportSubject extends Checked {
+  /** The machine that it was checked against, as far as it was told. */
+  readonly state: MachineState;
+  /** An earlier image, checked against the same machine, and what differs. */
+  readonly before?: (Checked & { readonly difference: ImageDifference }) | undefined;
+  /** Of the program. */
+  readonly version: string;
+}
+
+/** What of the machine a dump should have, in the words of /proc/iomem: all System RAM that is online, without the crashkernel range. */
+export function memoryWanted({ image, state }: Pick<ReportSubject, 'image' | 'state'>): Range[] {
+  const { iomem, offlineMemory = [] } = state;
+  if (iomem === undefined) return [];
+  const { unlisted } = image.architecture;
+  return subtract(systemRam(iomem), [...crashKernelOf(image, iomem), ...offlineMemory, ...(unlisted === undefined ? [] : [unlisted])]);
+}
+
+/** Whether the machine's CPUs were compared with the image's: that needs a device tree on both sides. */
+export function comparesCpus({ image, state }: Pick<ReportSubject, 'image' | 'state'>): boolean {
+  return state.deviceTree !== undefined && image.fdt !== null;
+}

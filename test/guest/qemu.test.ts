@@ -1,0 +1,173 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { createInterface } from 'node:readline';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Capture, RAM_SIZE } from '../helpers/capture-image.js';
+import { has, run, scratchFolder } from '../helpers/run.js';
+import { start } from '../helpers/start.js';
+
+const folder = scratchFolder();
+/** Where to look for the image, so that not all of the memory is searched each time. */
+const AT = ['--crash-kernel', '0x20000000+512M'];
+
+/** A second monitor of the guest, beside the program's. */
+class Monitor {
+  private readonly replies: AsyncIterator<string>;
+
+  constructor(private readonly socket: ReturnType<typeof createConnection>) {
+    this.replies = createInterface({ input: socket })[Symbol.asyncIterator]();
+  }
+
+  static async connect(path: string): Promise<Monitor> {
+    for (let tries = 0; ; tries += 1) {
+      const socket = createConnection(path);
+      const isOpen = await new Promise<boolean>((resolve) => {
+        socket.once('connect', () => {
+          resolve(true);
+        });
+        socket.once('error', () => {
+          resolve(false);
+        });
+      });
+      if (isOpen) {
+        const monitor = new Monitor(socket);
+        await monitor.execute('qmp_capabilities');
+        return monitor;
+      }
+      if (tries > 200) throw new Error('QEMU did not start');
+      await sleep(50);
+    }
+  }
+
+  async execute(execute: string, given: object = {}): Promise<unknown> {
+    this.socket.write(`${JSON.stringify({ execute, arguments: given })}\n`);
+    for (;;) {
+      const line = await this.replies.next();
+      const message = JSON.parse(String(line.value)) as { return?: unknown; error?: { desc: string } };
+      if (message.error !== undefined) throw new Error(message.error.desc);
+      if (message.return !== undefined) return message.return;
+    }
+  }
+
+  async runs(): Promise<boolean> {
+    return ((await this.execute('query-status')) as { running: boolean }).running;
+  }
+
+  async addMemory(id: string): Promise<void> {
+    await this.execute('object-add', { 'qom-type': 'memory-backend-ram', id: `m-${id}`, size: 0x1000_0000 });
+    await this.execute('device_add', { driver: 'pc-dimm', id, memdev: `m-${id}` });
+  }
+}
+
+/** Firmware runs in it, and no kernel: the kdump image in its memory is that of a captured guest. */
+describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
+  const sockets = mkdtempSync(join(tmpdir(), 'kdump-qemu-'));
+  const socket = join(sockets, 'program');
+  let qemu: ChildProcess;
+  let monitor: Monitor;
+  let ram: string;
+
+  beforeAll(async () => {
+    ram = new Capture('ppc64le-6.12-64k').ramFile(folder).path;
+    const args = [
+      ...[
+        '-M',
+        'pseries,memory-backend=ram,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off',
+        '-cpu',
+        'power9',
+        '-accel',
+        'tcg',
+      ],
+      ...['-m', '2G,slots=8,maxmem=8G', '-object', `memory-backend-file,id=ram,size=${RAM_SIZE},mem-path=${ram},share=on`],
+      ...['-smp', '2,sockets=1,cores=8,threads=1,maxcpus=8', '-nodefaults', '-display', 'none'],
+      ...['-qmp', `unix:${socket},server,nowait`, '-qmp', `unix:${join(sockets, 'test')},server,nowait`],
+    ];
+    qemu = spawn('qemu-system-ppc64', args, { stdio: 'ignore' });
+    monitor = await Monitor.connect(join(sockets, 'test'));
+  }, 60_000);
+
+  afterAll(() => {
+    qemu.kill('SIGKILL');
+    rmSync(sockets, { recursive: true, force: true });
+  });
+
+  test('is patched by the name of its monitor alone, and runs on', async () => {
+    const result = await start(['apply', '--qmp', socket, ...AT, '--add-memory', '0x80000000+256M', '--json']).ended;
+    expect(result).toMatchObject({ status: 0, stderr: '' });
+    const { file, pausedMs } = JSON.parse(result.stdout) as { file: string; pausedMs: number };
+    expect(file).toBe(ram);
+    console.info(`apply: paused for ${pausedMs} ms`);
+    expect(await monitor.runs()).toBe(true);
+    expect(memoryOf(ram)).toMatchObject([{}, {}, {}, { start: '0x40000000', size: 0x5000_0000 }]);
+  });
+
+  test('is resumed after kill -9, wherever in the pause', async () => {
+    if (!has('strace')) return;
+    for (const when of [2, 3, 4, 5]) {
+      const killed = spawnSync(
+        'strace',
+        [
+          ...['-f', '-o', '/dev/null', '-e', `inject=pwrite64:signal=SIGKILL:when=${when}`],
+          ...[
+            process.execPath,
+            join(import.meta.dirname, '../../dist/kdump-hotplug.cjs'),
+            'apply',
+            '--qmp',
+            socket,
+            ...AT,
+            '--add-memory',
+            '0xc0000000+256M',
+          ],
+        ],
+        { encoding: 'utf8' },
+      );
+      expect(killed.status).not.toBe(0);
+      let runs = false;
+      for (let tries = 0; !runs && tries < 100; tries += 1, await sleep(50)) runs = await monitor.runs();
+      expect(runs).toBe(true);
+    }
+    const result = await start(['apply', '--qmp', socket, ...AT, '--remove-memory', '0x80000000+256M']).ended;
+    expect(result).toMatchObject({ status: 0 });
+    expect(result.stderr).toMatch(/it is (taken back|untouched)/);
+    expect(memoryOf(ram).at(-1)).toMatchObject({ start: '0x40000000', size: 0x4000_0000 });
+  }, 120_000);
+
+  test('is kept current by watch', async () => {
+    const program = start(['watch', '--qmp', socket, ...AT, '--interval', '100', '--json']);
+    await program.says('watching');
+    await monitor.addMemory('dimm0');
+    await program.says('DIMM dimm0');
+    await monitor.addMemory('dimm1');
+    await monitor.execute('device_add', { driver: 'power9_v2.0-spapr-cpu-core', 'core-id': 5 });
+    await program.says('core 5');
+    await program.says('DIMM dimm1');
+    program.process.kill('SIGTERM');
+    const { status, stdout } = await program.ended;
+    expect(status).toBe(0);
+    const reports = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { outcome: string; pausedMs: number });
+    expect(reports.every(({ outcome }) => outcome === 'applied')).toBe(true);
+    console.info(`watch: paused for ${reports.map(({ pausedMs }) => pausedMs).join(', ')} ms`);
+    expect(await monitor.runs()).toBe(true);
+    const state = JSON.parse(run(['inspect', ram, ...AT, '--json']).stdout) as {
+      fdt: { cpus: { id: number }[] };
+      elfcorehdr: { memory: { start: string }[] };
+    };
+    expect(state.fdt.cpus.map(({ id }) => id).sort()).toEqual([0, 1, 5]);
+    expect(state.elfcorehdr.memory.at(-1)).toMatchObject({ start: '0x40000000', size: 0x6000_0000 });
+    // sync finds nothing more.
+    const synced = await start(['sync', '--qmp', socket, ...AT, '--json']).ended;
+    expect(JSON.parse(synced.stdout)).toMatchObject({ applied: false, pausedMs: 0 });
+  }, 120_000);
+});
+
+function memoryOf(path: string): { start: string; size: number }[] {
+  return (JSON.parse(run(['inspect', path, ...AT, '--json']).stdout) as { elfcorehdr: { memory: { start: string; size: number }[] } })
+    .elfcorehdr.memory;
+}

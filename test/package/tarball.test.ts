@@ -1,0 +1,149 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ROOT, install, lend, pack, tool, type Packed } from './packed.js';
+
+// The package as its users get it: what is in it, that it installs without a network, and that types, library and program work from there.
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-hotplug-package-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const consumer = join(folder, 'consumer');
+let packed: Packed;
+beforeAll(() => {
+  packed = pack(folder);
+  install(packed.tarball, consumer);
+});
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  version: string;
+  scripts: Record<string, string>;
+  repository?: unknown;
+};
+const paths = (): string[] => packed.files.map(({ path }) => path);
+
+describe('contents', () => {
+  test('outside dist/lib and docs: the program, its man page, and what every package has', () => {
+    expect(
+      paths()
+        .filter((path) => !/^(dist\/lib|docs)\//.test(path))
+        .sort(),
+    ).toEqual([
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      // What the first line of a shell script is to others: it starts program.cjs.
+      'dist/kdump-hotplug.cjs',
+      'dist/program.cjs',
+      'man/kdump-hotplug.1',
+      'package.json',
+    ]);
+    expect(packed.files.find(({ path }) => path === 'dist/kdump-hotplug.cjs')?.mode).toBe(0o755);
+  });
+
+  test('dist/lib: each module with its types, and none of the command line', () => {
+    const library = paths().filter((path) => path.startsWith('dist/lib/'));
+    const modules = library.filter((path) => path.endsWith('.js')).map((path) => path.slice(0, -'.js'.length));
+    expect(library.filter((path) => path.endsWith('.d.ts')).map((path) => path.slice(0, -'.d.ts'.length))).toEqual(modules);
+    expect(library).toHaveLength(2 * modules.length);
+    expect(library.filter((path) => path.startsWith('dist/lib/cli/'))).toEqual([]);
+    expect(modules).toContain('dist/lib/index');
+  });
+
+  test('docs: pages, pictures and schemas', () => {
+    const docs = paths().filter((path) => path.startsWith('docs/'));
+    expect(docs.filter((path) => !/\.(md|svg|png|schema\.json)$/.test(path))).toEqual([]);
+    expect(docs).toEqual(expect.arrayContaining(['docs/cli.md', 'docs/json.md', 'docs/api.md', 'docs/schema/inspect.schema.json']));
+  });
+
+  test('no tests, fixtures, sources, source maps, or caches of this machine', () => {
+    expect(paths().filter((path) => /(^|\/)(test|fixtures|src|scripts)\/|\.map$|\.cache$|(?<!\.d)\.ts$|tsconfig/.test(path))).toEqual([]);
+  });
+
+  test('size', () => {
+    expect(packed.size).toBeLessThan(1 << 20);
+    expect(packed.unpackedSize).toBeLessThan(3 << 20);
+  });
+
+  test('the manifest: nothing runs at install, and no repository is named', () => {
+    const installing = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'prepack', 'postpack'];
+    expect(Object.keys(manifest.scripts).filter((name) => installing.includes(name))).toEqual([]);
+    expect(manifest.repository).toBeUndefined();
+  });
+});
+
+describe('checkers of packages', () => {
+  test('publint', () => {
+    const { status, output } = tool(folder, 'publint/src/cli.js', 'run', packed.tarball, '--strict');
+    expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining('All good!') as string });
+  });
+
+  test('are the types wrong? ESM only: node10 and require() are not for it', () => {
+    const { status, output } = tool(folder, '@arethetypeswrong/cli/dist/index.js', packed.tarball, '--profile', 'esm-only', '--no-color');
+    expect({ status, output }).toMatchObject({ status: 0 });
+    expect(output).toMatch(/node16 \(from ESM\).*🟢 \(ESM\)/);
+  });
+});
+
+describe('a consumer', () => {
+  function typeCheck(files: string[], options: object): string {
+    const compilerOptions = { module: 'NodeNext', target: 'ES2022', strict: true, skipLibCheck: false, noEmit: true, ...options };
+    writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
+    return tool(consumer, 'typescript/bin/tsc', '-p', '.').output;
+  }
+
+  test('type checks under NodeNext, with the checks of library types on and without the types of Node', () => {
+    writeFileSync(
+      join(consumer, 'consumer.ts'),
+      [
+        "import { closeImage, nodeFileSystem, openImage, planHotplug, type KdumpImage, type Plan } from 'kdump-hotplug';",
+        "const image: KdumpImage = openImage(nodeFileSystem, 'image.kdump');",
+        "const plan: Plan = planHotplug(image, [{ action: 'add', cpu: { id: 2 } }]);",
+        'export const address: bigint | undefined = plan.segments[0]?.address;',
+        '// @ts-expect-error There is no such action.',
+        "planHotplug(image, [{ action: 'grow', cpu: { id: 2 } }]);",
+        '// @ts-expect-error Addresses are bigint.',
+        "planHotplug(image, [{ action: 'add', memory: { start: 0, end: 1 } }]);",
+        'closeImage(image);',
+      ].join('\n'),
+    );
+    expect(typeCheck(['consumer.ts'], { types: [], lib: ['ES2022'] })).toBe('');
+  });
+
+  test('type checks every example', () => {
+    lend(consumer, '@types/node');
+    lend(consumer, 'undici-types');
+    cpSync(join(ROOT, 'examples/library'), join(consumer, 'examples'), { recursive: true });
+    const files = readdirSync(join(consumer, 'examples')).flatMap((name) => (name.endsWith('.mjs') ? [`examples/${name}`] : []));
+    expect(typeCheck(files, { types: ['node'], lib: ['ES2023'], allowJs: true, checkJs: true })).toBe('');
+  });
+
+  test('types do not lead to those of binary-parser, which ESM cannot resolve', () => {
+    const types = packed.files.filter(({ path }) => path.endsWith('.d.ts'));
+    const naming = types.filter(({ path }) =>
+      readFileSync(join(consumer, 'node_modules/kdump-hotplug', path), 'utf8').includes('binary-parser'),
+    );
+    expect(naming).toEqual([]);
+  });
+
+  const image = join(ROOT, 'fixtures/images/ppc64le-64k.kdump');
+
+  test('runs an example', () => {
+    mkdirSync(join(consumer, 'run'));
+    cpSync(join(ROOT, 'examples/library/inspect.mjs'), join(consumer, 'run/inspect.mjs'));
+    const { stdout, stderr } = spawnSync(process.execPath, [join(consumer, 'run/inspect.mjs'), image], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^kdump image of ppc64le\n/);
+  });
+
+  test('runs the program', () => {
+    const bin = join(consumer, 'node_modules/.bin/kdump-hotplug');
+    const run = (...args: string[]): string => spawnSync(bin, args, { encoding: 'utf8' }).stdout;
+    expect(run('--version')).toBe(`${manifest.version}\n`);
+    expect(JSON.parse(run('inspect', image, '--json', '--verify'))).toHaveProperty('purgatory.digest', 'match');
+  });
+});

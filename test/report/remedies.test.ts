@@ -1,0 +1,46 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { REMEDIES } from '../../src/report/remedies.js';
+
+const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+/** Code, cause and remedy of each row of docs/findings.md; "as above" stands for the row before. */
+function documented(): Record<string, { cause: string; remedy: string }> {
+  const rows: Record<string, { cause: string; remedy: string }> = {};
+  let above = '';
+  for (const section of readFileSync(at('docs/findings.md'), 'utf8').split(/^## /m)) {
+    // A report tells about an image, not about a plan.
+    if (section.startsWith('Plans')) continue;
+    for (const [, code = '', cause = '', told = ''] of section.matchAll(/^\| `([a-z-]+)`\s*\| \w+\s*\| (.*?)\s*\| (.*?)\s*\|$/gm)) {
+      const remedy = told === 'as above' ? above : told;
+      rows[code] = { cause, remedy };
+      above = remedy;
+    }
+  }
+  return rows;
+}
+
+test('cause and remedy are those of the documentation', () => {
+  const rows = documented();
+  expect(Object.keys(rows).length).toBeGreaterThan(30);
+  expect(REMEDIES).toEqual(rows);
+});
+
+test('every finding of check has a remedy', () => {
+  const codes = ['src/hotplug/sound.ts', 'src/hotplug/check.ts'].flatMap((file) =>
+    [...readFileSync(at(file), 'utf8').matchAll(/(?:'(?:error|warning|info)',\s+|code: )'([a-z-]+)'/g)].map(([, code]) => code ?? ''),
+  );
+  expect(codes.length).toBeGreaterThan(25);
+  expect([...new Set(codes)].filter((code) => !(code in REMEDIES))).toEqual([]);
+});
+
+test('templates of the page are ASCII: the program is read as one byte a character', () => {
+  const files = readdirSync(at('src/report'));
+  const wrong = files.flatMap((file) =>
+    [...readFileSync(at(`src/report/${file}`), 'utf8').matchAll(/html`[^`]*`/g)]
+      .filter(([template]) => /[^\u0000-\u007f]/.test(template)) // eslint-disable-line no-control-regex
+      .map(([template]) => `${file}: ${template.slice(0, 60)}`),
+  );
+  expect(wrong).toEqual([]);
+});
