@@ -41,8 +41,9 @@ export async function watch(context: Context, image: string | undefined, options
       });
       await devices.start();
     }
-    context.console.note(`watching ${printable(patcher.path)}`);
-    await loop.run(guest === undefined);
+    await loop.run(guest === undefined, () => {
+      context.console.note(`watching ${printable(patcher.path)}`);
+    });
     return printer.outcome;
   } finally {
     guest?.qmp.close();
@@ -67,8 +68,11 @@ class WatchLoop {
     private readonly settleMs: number,
   ) {}
 
-  /** @param endsWithInput else a signal or `stop` ends it */
-  async run(endsWithInput: boolean): Promise<void> {
+  /**
+   * @param endsWithInput else a signal or `stop` ends it
+   * @param onReady is called once no event and no signal can get lost any more
+   */
+  async run(endsWithInput: boolean, onReady: () => void): Promise<void> {
     const { stdin } = process;
     const stop = (): void => {
       this.stop();
@@ -95,6 +99,7 @@ class WatchLoop {
     });
     // A terminal is for whoever sits there, not for events, where there is another source of them.
     if (!endsWithInput && stdin.isTTY) stdin.pause();
+    onReady();
     if (this.isWoken) this.schedule();
     if (this.isEnding) stop();
     try {

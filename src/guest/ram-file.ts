@@ -13,7 +13,7 @@ export interface RamFile {
 }
 
 /**
- * The RAM file of a guest, from its machine's `memory-backend`. Memory that was plugged in has files of its own, which no kdump image is in: the
+ * The RAM file of a guest: that of its machine's `memory-backend`, or of its one NUMA node. Memory that was plugged in has files of its own, which no kdump image is in: the
  * crashkernel range is reserved at boot.
  *
  * @throws KdumpError `refused` when the RAM is no shared file that has a name; `io`
@@ -21,15 +21,13 @@ export interface RamFile {
 export async function ramFileOf(qmp: Qmp): Promise<RamFile> {
   const refuse = (problem: string, found: string, expected = 'memory-backend-file with share=on'): KdumpError =>
     new KdumpError('refused', problem, { file: qmp.path, found, expected, remedy: 'name the image if you know its file' });
-  const backends = arrayOf(await qmp.execute('query-memdev')).map((each) => textOf(objectOf(each).get('id')));
-  const backend = textOf(await property(qmp, '/machine', 'memory-backend'));
-  const id = backend?.replace(/^.*\//, '');
-  if (backend === undefined || id === undefined || id === '') {
-    throw refuse(
-      "the guest's RAM is not one memory backend",
-      `memory backends ${backends.map((each) => each ?? 'without id').join(', ') || 'none'}`,
-    );
+  const machine = textOf(await property(qmp, '/machine', 'memory-backend')) ?? '';
+  const candidates = machine === '' ? await backendsAtBoot(qmp) : [machine];
+  const [backend] = candidates;
+  if (backend === undefined || candidates.length > 1) {
+    throw refuse("the guest's RAM is not one memory backend", `memory backends ${candidates.map(idOf).join(', ') || 'none'}`);
   }
+  const id = idOf(backend);
   const path = textOf(await property(qmp, backend, 'mem-path'));
   if (path === undefined) throw refuse("the guest's RAM is not in a file", `memory backend ${excerpt(id)} without mem-path`);
   if ((await property(qmp, backend, 'share')) !== true)
@@ -38,6 +36,17 @@ export async function ramFileOf(qmp: Qmp): Promise<RamFile> {
     throw refuse("the guest's RAM file has a relative path", `${excerpt(path)}, from wherever QEMU was started`, 'an absolute path');
   const text = textOf(await qmp.execute('human-monitor-command', { 'command-line': 'info mtree -f' })) ?? '';
   return { path, map: within({ file: qmp.path }, () => mappingsOf(text, id)) };
+}
+
+/** With `-numa node,memdev=` the machine names no backend: those that are in no DIMM. */
+async function backendsAtBoot(qmp: Qmp): Promise<string[]> {
+  const all = arrayOf(await qmp.execute('query-memdev')).map((each) => textOf(objectOf(each).get('id')));
+  const devices = arrayOf(await qmp.execute('query-memory-devices')).map((each) => objectOf(objectOf(each).get('data')).get('memdev'));
+  return all.flatMap((id) => (id === undefined || devices.includes(`/objects/${id}`) ? [] : [`/objects/${id}`]));
+}
+
+function idOf(backend: string): string {
+  return backend.replace(/^.*\//, '');
 }
 
 /** undefined where the object has no such property. */

@@ -126,8 +126,11 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
         { encoding: 'utf8' },
       );
       expect(killed.status).not.toBe(0);
-      let runs = false;
-      for (let tries = 0; !runs && tries < 100; tries += 1, await sleep(50)) runs = await monitor.runs();
+      let runs = await monitor.runs();
+      for (let tries = 0; !runs && tries < 100; tries += 1) {
+        await sleep(50);
+        runs = await monitor.runs();
+      }
       expect(runs).toBe(true);
     }
     const result = await start(['apply', '--qmp', socket, ...AT, '--remove-memory', '0x80000000+256M']).ended;

@@ -128,7 +128,7 @@ describe('apply --qmp', () => {
     ['no JSON', (_, socket) => socket.write('hello\n')],
     ['an array', (_, socket) => socket.write('[1]\n')],
     ['no objects', (_, socket) => socket.write('{"return": 7, "id": "k1"}\n{"event": 7}\n{"return": "x", "id": "k2"}\n{}\n7\n')],
-    ['the end', (_, socket) => socket.destroy() !== undefined],
+    ['the end', (_, socket) => Boolean(socket.destroy())],
     ['very long lines', (_, socket) => socket.write('x'.repeat(10 << 20))],
     ['errors', (_, socket) => socket.write('{"error": {"class": "x", "desc": "no\\u001b[31m way"}, "id": "k1"}\n')],
   ])('a monitor that answers with %s', async (_, hook) => {
@@ -151,8 +151,25 @@ describe('the image of a guest', () => {
     qemu.answers = { ...qemu.answers, 'human-monitor-command': MTREE };
   };
 
+  /** As libvirt starts a guest with memory slots: the machine names no backend. */
+  const numa = (...nodes: string[]): void => {
+    delete qemu.properties['/machine.memory-backend'];
+    qemu.answers = {
+      ...qemu.answers,
+      'query-memdev': [...nodes, 'dimm0'].map((id) => ({ id })),
+      'query-memory-devices': [{ type: 'dimm', data: { id: 'dimm0', addr: 0x8000_0000, size: 0x1000_0000, memdev: '/objects/dimm0' } }],
+    };
+  };
+
+  test('is found as that of the one NUMA node', async () => {
+    ram();
+    numa('ram');
+    // The image of these tests is no RAM file: what matters is that its file was found.
+    expect((await command('apply', '--qmp', qemu.socket, ...ADD)).stderr).toContain(image);
+  });
+
   test.each<[string, () => void, string]>([
-    ['is not one backend', () => delete qemu.properties['/machine.memory-backend'], 'is not one memory backend'],
+    ['is not one backend', () => numa('node0', 'node1'), 'is not one memory backend'],
     ['is in no file', () => delete qemu.properties['/objects/ram.mem-path'], 'is not in a file'],
     ['is not shared', () => (qemu.properties['/objects/ram.share'] = false), 'is not shared'],
     ['has a relative path', () => (qemu.properties['/objects/ram.mem-path'] = 'ram'), 'relative path'],

@@ -1,0 +1,139 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { nodeFileSystem } from '../../src/file/node-file-system.js';
+import type { PlanOptions } from '../../src/hotplug/plan.js';
+import { closeImage, openImage } from '../../src/image/open.js';
+import { EventReader } from '../../src/machine/events/event-reader.js';
+import { planBurst } from '../../src/watch/plan-burst.js';
+import type { ResolveContext } from '../../src/watch/resolve.js';
+import { cells, node, prop } from '../fdt/build.js';
+import { build, packedFile, partsOf, type ArchitectureName } from '../helpers/build-image.js';
+import { scratchFolder } from '../helpers/run.js';
+
+const folder = scratchFolder();
+const MIB = 1n << 20n;
+
+/** Cores of four threads; connectors that are named after their ids. */
+function smtImage(): string {
+  const parts = partsOf('ppc64le', { cpus: 2 });
+  parts.cpus = [0, 4].map((id) =>
+    node(
+      `PowerPC,POWER9@${id.toString(16)}`,
+      prop('device_type', 'cpu'),
+      prop('reg', cells(id)),
+      prop('ibm,ppc-interrupt-server#s', cells(id, id + 1, id + 2, id + 3)),
+    ),
+  );
+  return packedFile(join(folder, 'smt'), build(parts)).path;
+}
+
+function plain(architecture: ArchitectureName): string {
+  return packedFile(join(folder, architecture), build(partsOf(architecture))).path;
+}
+
+const smt = smtImage();
+const aarch64 = plain('aarch64');
+const x86 = plain('x86_64');
+
+const cpu = (action: string, number: number, more = ''): string =>
+  `ACTION=${action}\nDEVPATH=/devices/system/cpu/cpu${number}\nSUBSYSTEM=cpu\n${more}\n`;
+const block = (action: string, number: number): string =>
+  `ACTION=${action}\nDEVPATH=/devices/system/memory/memory${number}\nSUBSYSTEM=memory\n\n`;
+
+/** What becomes of `input`, in lines such as `applied add CPU 8`, and how many PT_LOADs are added. */
+function planned(path: string, input: string, options: PlanOptions = {}, context: Partial<ResolveContext> = {}): string[] {
+  const image = openImage(nodeFileSystem, path);
+  try {
+    const events = new EventReader().push(Buffer.from(input));
+    const { pruneCpus } = options;
+    const { reports } = planBurst(events, { image, blockSize: 128n * MIB, removedThreads: new Set(), pruneCpus, ...context }, options);
+    return reports.map(({ outcome, changes }) =>
+      `${outcome} ${changes.map((each) => ('cpu' in each ? `${each.action} CPU ${each.cpu.id}` : each.action)).join()}`.trim(),
+    );
+  } finally {
+    closeImage(image);
+  }
+}
+
+describe('cores of several threads', () => {
+  test('are added once, by whichever thread comes first', () => {
+    expect(planned(smt, [8, 9, 10, 11].map((number) => cpu('online', number)).join(''))).toEqual([
+      'applied add CPU 8',
+      'nothing to do add CPU 8',
+      'nothing to do add CPU 8',
+      'nothing to do add CPU 8',
+    ]);
+    expect(planned(smt, cpu('online', 10))).toEqual(['applied add CPU 8']);
+  });
+
+  test('stay when threads of theirs go offline or come back', () => {
+    expect(planned(smt, [5, 6, 7].map((number) => cpu('offline', number)).join('') + cpu('online', 6), { pruneCpus: true })).toEqual(
+      new Array(4).fill('nothing to do'),
+    );
+  });
+
+  test('go with the last of their threads, and only with --prune-cpus', () => {
+    const remove = [7, 5, 4, 6].map((number) => cpu('remove', number));
+    expect(planned(smt, remove.join(''), { pruneCpus: true })).toEqual([
+      ...new Array<string>(3).fill('nothing to do'),
+      'applied remove CPU 4',
+    ]);
+    expect(planned(smt, remove.join(''))).toEqual(new Array(4).fill('nothing to do'));
+    expect(planned(smt, remove.slice(0, 3).join(''), { pruneCpus: true })).toEqual(new Array(3).fill('nothing to do'));
+    // In two bursts, and one thread came back in between.
+    const removedThreads = new Set<number>();
+    planned(smt, remove.slice(0, 2).join(''), { pruneCpus: true }, { removedThreads });
+    expect(planned(smt, cpu('online', 5) + remove.slice(2).join(''), { pruneCpus: true }, { removedThreads })).toEqual(
+      new Array(3).fill('nothing to do'),
+    );
+    expect(planned(smt, cpu('remove', 5), { pruneCpus: true }, { removedThreads })).toEqual(['applied remove CPU 4']);
+  });
+});
+
+describe('CPUs of other architectures', () => {
+  test.each([
+    ['one that is known comes back', cpu('online', 1), 'nothing to do'],
+    ['a new one says nothing but its number', cpu('online', 2), 'refused'],
+    ['a new one says its node, and has no PT_NOTE', cpu('online', 2, 'OF_FULLNAME=/cpus/cpu@2\n'), 'refused add CPU 2'],
+    ['one that goes', cpu('remove', 1), 'nothing to do'],
+    ['a node that is none of a CPU', cpu('online', 2, 'OF_FULLNAME=/soc/uart\n'), 'refused'],
+  ])('aarch64: %s', (_, input, expected) => {
+    expect(planned(aarch64, input, {}, {})).toEqual([expected]);
+  });
+
+  test('aarch64: one that goes and is to lose its node has to be told', () => {
+    expect(planned(aarch64, cpu('remove', 1), { pruneCpus: true })).toEqual(['refused']);
+    expect(planned(aarch64, cpu('remove', 1, 'OF_FULLNAME=/cpus/cpu@1\n'), { pruneCpus: true })).toEqual(['applied remove CPU 1']);
+  });
+
+  test('x86_64 counts as Linux does', () => {
+    expect(planned(x86, cpu('online', 1) + cpu('online', 5))).toEqual(['nothing to do add CPU 1', 'refused add CPU 5']);
+  });
+});
+
+test('blocks that touch are one PT_LOAD where resources stay apart', () => {
+  const image = openImage(nodeFileSystem, x86);
+  try {
+    const input = [33, 32, 40, 34].map((number) => block('online', number)).join('');
+    const { plan } = planBurst(new EventReader().push(Buffer.from(input)), { image, blockSize: 128n * MIB, removedThreads: new Set() }, {});
+    expect(plan.changes.map(({ change }) => change)).toEqual([
+      { action: 'add', memory: { start: 0x1_0000_0000n, end: 0x1_1800_0000n } },
+      { action: 'add', memory: { start: 0x1_4000_0000n, end: 0x1_4800_0000n } },
+    ]);
+  } finally {
+    closeImage(image);
+  }
+});
+
+test('of many events those that cannot be made are found in few attempts', () => {
+  const bad = '{"action":"add","memory":{"start":"0x3000000","size":"0x2000000"}}\n';
+  const good = Array.from(
+    { length: 500 },
+    (_, index) => `{"action":"add","memory":{"start":"0x${(0x1_0000_0000 + index * 0x1000_0000).toString(16)}","size":"0x1000"}}\n`,
+  );
+  const started = performance.now();
+  const outcomes = planned(x86, [...good.slice(0, 250), bad, ...good.slice(250)].join(''));
+  expect(outcomes.filter((each) => each.startsWith('applied'))).toHaveLength(500);
+  expect(outcomes[250]).toBe('refused add');
+  expect(performance.now() - started).toBeLessThan(10_000);
+});
