@@ -40,14 +40,21 @@ export interface Difference {
 export function differences(before: Uint8Array, after: Uint8Array, gap: number): Difference[] {
   const runs: { start: number; end: number }[] = [];
   let last: { start: number; end: number } | undefined;
+  const [wordsBefore, wordsAfter] = [wordsOf(before), wordsOf(after)];
   for (const block of differingBlocks(before, after)) {
     for (let i = block.start; i < block.end; i += 1) {
-      if (before[i] === after[i]) continue;
+      if ((i & 3) === 0) while (i + 4 <= block.end && wordsBefore[i >>> 2] === wordsAfter[i >>> 2]) i += 4;
+      if (i === block.end || before[i] === after[i]) continue;
       if (last !== undefined && i - last.end < gap) last.end = i + 1;
       else runs.push((last = { start: i, end: i + 1 }));
     }
   }
   return runs.map(({ start, end }) => ({ offset: start, before: before.subarray(start, end), after: after.subarray(start, end) }));
+}
+
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes);
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >>> 2);
 }
 
 /** How many bytes of `before` and `after`, of one length, differ. */

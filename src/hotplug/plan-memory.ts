@@ -1,15 +1,18 @@
 import { KdumpError } from '../errors.js';
 import { PT_NOTE } from '../elf/constants.js';
+import { tableOf } from '../elf/elfcorehdr.js';
+import type { ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { ProgramHeader } from '../elf/records.js';
 import type { KdumpImage } from '../image/image.js';
 import type { MemoryChange } from '../machine/change.js';
-import { byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
-import { RangeList } from '../memory/range-list.js';
+import { contains, formatRange, overlaps, type Range } from '../memory/range.js';
+import { RangeList, rangesOfPieces, type RangePiece } from '../memory/range-list.js';
+import { KIND, crashTableOf, indexesOf, rangeAt, type CrashTable } from './crash-table.js';
+import { RamRanges } from './crash-ram.js';
 import type { Finding } from './finding.js';
-import { crashMemoryOf, loadFor, type CrashMemory, type CrashMemoryRange } from './crash-memory.js';
+import { firstOverlapping, withFirmware } from './firmware.js';
+import { rebuiltTable } from './rebuilt-table.js';
 
-/** kexec-tools' p_vaddr of memory that the linear map of its time did not reach. */
-const NO_ADDRESS = (1n << 64n) - 1n;
 const SMALLEST_PAGE = 0x1000n;
 
 /** What becomes of one change: made, or nothing to do for the stated reason. */
@@ -24,6 +27,9 @@ const STAYS: ChangeEffect = { made: false, reason: 'the kernel leaves removed me
 
 export interface MemoryPlan {
   readonly findings: readonly Finding[];
+  /** The one of the image where nothing changes. */
+  readonly table: ProgramHeaderTable;
+  /** Those of `table`. */
   readonly programHeaders: readonly ProgramHeader[];
   readonly effects: readonly ChangeEffect[];
 }
@@ -40,41 +46,61 @@ export function planMemory(
   changes: readonly MemoryChange[],
   { compat, force = false }: { compat?: 'linux' | undefined; force?: boolean | undefined },
 ): MemoryPlan {
-  const unchanged = image.elfcorehdr.contents.programHeaders;
-  if (changes.length === 0) return { programHeaders: unchanged, effects: [], findings: [] };
-  const crash = crashMemoryOf(image);
-  refuseUnclear(crash);
+  const { contents } = image.elfcorehdr;
+  const unchanged = (effects: readonly ChangeEffect[]): MemoryPlan => ({
+    table: tableOf(contents),
+    get programHeaders() {
+      return contents.programHeaders;
+    },
+    effects,
+    findings: [],
+  });
+  if (changes.length === 0) return unchanged([]);
+  const crash = crashTableOf(image);
+  refuseMisplacedNote(crash);
+  const listed = new RamRanges(crash);
+  listed.refuseUnclear();
   const { architecture } = image;
-  const ram = new RangeList(rangesOf(crash, 'ram'), architecture.mergesAdjacent);
-  const listedElsewhere = [...rangesOf(crash, 'backup'), ...rangesOf(crash, 'firmware')];
+  const ram = new RangeList(listed, architecture.mergesAdjacent);
+  const listedElsewhere = [...rangesOf(crash, KIND.backup), ...rangesOf(crash, KIND.firmware)];
   const effects: ChangeEffect[] = [];
   const reproducesSplit = compat === 'linux' && architecture.kernelSplitsOneByteTooLong === true;
   let rebuilt = false;
   /** The last change, if it removed memory, and the RAM before it. */
-  let last: { removed: Range; ram: readonly Range[] } | undefined;
+  let last: { removed: Range; ram: readonly RangePiece[] } | undefined;
   for (const [index, { action, memory }] of changes.entries()) {
     if (!force) refuseUnaligned(action, memory);
     if (action === 'add') {
-      const listed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
-      if (!listed) addTo(ram, memory, image, listedElsewhere);
-      effects.push(listed ? LISTED : MADE);
-      rebuilt ||= !listed || compat === 'linux';
+      const isListed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
+      if (!isListed) addTo(ram, memory, image, listedElsewhere);
+      effects.push(isListed ? LISTED : MADE);
+      rebuilt ||= !isListed || compat === 'linux';
     } else {
       refuseRemoval(ram, memory, image, listedElsewhere);
       const stays = compat === 'linux' && architecture.kernelKeepsRemovedMemory === true;
       if (!stays) {
-        if (reproducesSplit && index === changes.length - 1) last = { removed: memory, ram: ram.toArray() };
+        if (reproducesSplit && index === changes.length - 1) last = { removed: memory, ram: ram.pieces() };
         ram.remove(memory);
         rebuilt = true;
       }
       effects.push(stays ? STAYS : MADE);
     }
   }
-  if (!rebuilt) return { programHeaders: unchanged, effects, findings: [] };
-  const ranges =
-    last === undefined ? withFirmware(ram.toArray(), crash, image) : removedAsLinuxDoes(withFirmware(last.ram, crash, image), last.removed);
+  if (!rebuilt) return unchanged(effects);
+  const stated = image.fdt === null ? [] : (architecture.firmware?.(image.fdt.tree) ?? []);
+  const firmware = rangesOf(crash, KIND.firmware);
+  const full = withFirmware(last?.ram ?? ram.pieces(), listed, stated, firmware);
+  const pieces = last === undefined ? full : removedAsLinuxDoes(rangesOfPieces(full, listed), last.removed);
   const keepsBackup = !(compat === 'linux' && architecture.kernelDropsBackup === true);
-  return { programHeaders: assemble(crash, ranges, keepsBackup), effects, findings: firmwareFindings(crash, ranges) };
+  const table = rebuiltTable(crash, listed, pieces, keepsBackup);
+  return {
+    table,
+    get programHeaders() {
+      return table.toArray();
+    },
+    effects,
+    findings: firmwareFindings(firmware, (range) => firstOverlapping(pieces, listed, range)),
+  };
 }
 
 /** Memory comes and goes in whole pages; anything else is a mistyped number, such as a hexadecimal one without 0x. */
@@ -89,33 +115,14 @@ function refuseUnaligned(action: string, memory: Range): void {
   });
 }
 
-function refuseUnclear(crash: CrashMemory): void {
-  const misplacedNote = crash.others.find((each) => each.type === PT_NOTE);
-  if (misplacedNote !== undefined) {
+function refuseMisplacedNote(crash: CrashTable): void {
+  if (indexesOf(crash, KIND.other).some((index) => crash.table.type(index) === PT_NOTE)) {
     throw new KdumpError('refused', 'a PT_NOTE lies behind a PT_LOAD', { segment: 'elfcorehdr', remedy: 'reload the kdump image' });
   }
-  const ram = [...crash.ranges].filter(({ kind }) => kind === 'ram').sort((a, b) => byStart(a.range, b.range));
-  ram.forEach(({ range, programHeader }, index) => {
-    const next = ram[index + 1];
-    if (next !== undefined && overlaps(range, next.range)) {
-      throw new KdumpError('refused', 'two PT_LOADs overlap', {
-        segment: 'elfcorehdr',
-        found: `${formatRange(range)} and ${formatRange(next.range)}`,
-        remedy: 'reload the kdump image',
-      });
-    }
-    if (programHeader.offset !== programHeader.paddr) {
-      throw new KdumpError('refused', 'a PT_LOAD keeps its contents at another address, and is not the backup of low memory', {
-        segment: 'elfcorehdr',
-        found: formatRange(range),
-        remedy: 'reload the kdump image',
-      });
-    }
-  });
 }
 
-function rangesOf(crash: CrashMemory, kind: CrashMemoryRange['kind']): Range[] {
-  return crash.ranges.filter((each) => each.kind === kind).map(({ range }) => range);
+function rangesOf(crash: CrashTable, kind: number): Range[] {
+  return indexesOf(crash, kind).map((index) => rangeAt(crash, index));
 }
 
 function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
@@ -147,33 +154,10 @@ function refuseRemoval(ram: RangeList, memory: Range, image: KdumpImage, listedE
   });
 }
 
-/**
- * Adds the firmware's memory as add_mem_range() of arch/powerpc/kexec/ranges.c does: a range that overlaps one in the list extends that one,
- * without joining it to its neighbours; else it is appended. Then ascending, unmerged.
- */
-function withFirmware(ram: readonly Range[], crash: CrashMemory, image: KdumpImage): Range[] {
-  const ranges = [...ram];
-  const stated = image.fdt === null ? [] : (image.architecture.firmware?.(image.fdt.tree) ?? []);
-  // What is listed of a firmware that the FDT does not describe stays.
-  const kept = rangesOf(crash, 'firmware').filter((range) => !stated.some((each) => overlaps(each, range)));
-  for (const firmware of [...stated, ...kept]) {
-    const index = ranges.findIndex((range) => overlaps(range, firmware));
-    const hit = ranges[index];
-    if (hit === undefined) ranges.push(firmware);
-    else {
-      ranges[index] = {
-        start: firmware.start < hit.start ? firmware.start : hit.start,
-        end: firmware.end > hit.end ? firmware.end : hit.end,
-      };
-    }
-  }
-  return ranges.sort(byStart);
-}
-
 /** kexec-tools lists firmware in whole pages, a rebuild lists what the FDT says: a range that changes without being asked for is worth a word. */
-function firmwareFindings(crash: CrashMemory, ranges: readonly Range[]): Finding[] {
-  return rangesOf(crash, 'firmware').flatMap((listed): Finding[] => {
-    const now = ranges.find((range) => overlaps(range, listed));
+function firmwareFindings(firmware: readonly Range[], rangeNow: (range: Range) => Range | undefined): Finding[] {
+  return firmware.flatMap((listed): Finding[] => {
+    const now = rangeNow(listed);
     if (now === undefined || (now.start === listed.start && now.end === listed.end)) return [];
     return [
       {
@@ -196,30 +180,4 @@ function removedAsLinuxDoes(ranges: readonly Range[], removed: Range): Range[] {
   if (right === undefined) return [...others[0], ...left, ...others[1]];
   if (left.length === 0) return [...others[0], right, ...others[1]];
   return [...others[0], ...left, ...others[1], { start: right.start, end: right.end + 1n }];
-}
-
-function assemble(crash: CrashMemory, ranges: readonly Range[], keepsBackup: boolean): ProgramHeader[] {
-  const unchanged = new Map(
-    crash.ranges.filter(({ kind }) => kind !== 'backup').map(({ programHeader }) => [programHeader.paddr, programHeader]),
-  );
-  const { linearOffset } = crash;
-  const loads = ranges.map((range) => {
-    const same = unchanged.get(range.start);
-    if (same?.memsz === range.end - range.start && same.vaddr !== NO_ADDRESS) return same;
-    if (linearOffset === null) {
-      throw new KdumpError('refused', 'no PT_LOAD tells where the kernel maps memory', {
-        segment: 'elfcorehdr',
-        remedy: 'reload the kdump image',
-      });
-    }
-    return loadFor(range, linearOffset);
-  });
-  const backup = crash.ranges.filter(({ kind }) => kind === 'backup').map(({ programHeader }) => programHeader);
-  return [
-    ...crash.notes,
-    ...(crash.kernelText === null ? [] : [crash.kernelText]),
-    ...(keepsBackup ? backup : []),
-    ...loads,
-    ...crash.others,
-  ];
 }

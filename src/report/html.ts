@@ -58,7 +58,11 @@ function markupOf(value: Content): string {
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
+/** Of addresses and numbers, which most of a long page is made of, nothing has to be escaped. */
+const HARMLESS = /^[\w ,.:+-]*$/;
+
 /** Control characters become visible as everywhere else in the program; half a surrogate pair could not be written as UTF-8. */
 function escape(text: string): string {
+  if (HARMLESS.test(text)) return text;
   return printable(text.replace(/\p{Surrogate}/gu, '\ufffd')).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }

@@ -26,7 +26,7 @@ const SCRIPT_ELEMENT = new Html(`<script>${SCRIPT}</script>`);
  */
 export function renderReport(subject: ReportSubject): string {
   const { image, version } = subject;
-  const policy = `default-src 'none'; style-src 'none'; script-src ${hashOf(SCRIPT)}; img-src data:; base-uri 'none'; form-action 'none'`;
+  const policy = `default-src 'none'; style-src ${hashOf(STYLE)}; script-src ${hashOf(SCRIPT)}; img-src data:; base-uri 'none'; form-action 'none'`;
   const change = changeSection(subject);
   return html`<!DOCTYPE html>
     <html lang="en">

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, test } from 'vitest';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
 import { CAPTURES } from '../helpers/capture-image.js';
@@ -35,14 +36,13 @@ test('the same twice gives the same bytes', () => {
   expect(readFileSync(one).equals(readFileSync(other))).toBe(true);
 });
 
-test('--json is one small document', () => {
+test('--json is one small document, as its schema has it', () => {
   const output = fresh();
   const { status, stdout, stderr } = run(['report', IMAGE, '-o', output, '--json']);
-  expect({ status, stderr, document: JSON.parse(stdout) as unknown }).toEqual({
-    status: 0,
-    stderr: '',
-    document: { file: IMAGE, report: output },
-  });
+  const document: unknown = JSON.parse(stdout);
+  expect({ status, stderr, document }).toEqual({ status: 0, stderr: '', document: { file: IMAGE, report: output } });
+  const schema = JSON.parse(readFileSync(new URL('../../docs/schema/report.schema.json', import.meta.url), 'utf8')) as object;
+  expect(new Ajv2020({ strict: true }).validate(schema, document)).toBe(true);
 });
 
 test('an image against its machine, and after it was brought up to date', () => {

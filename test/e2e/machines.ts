@@ -40,7 +40,7 @@ const Q35 = {
   kernelFile: /\/boot\/vmlinuz-[^/]*$/,
   options: ['-M', 'q35,memory-backend=ram', '-cpu', 'max', '-m', SLOTS, '-smp', '2,sockets=4,cores=2,threads=1,maxcpus=8'],
   commandLine: `console=ttyS0 crashkernel=256M ${COMMON}`,
-  // Or else the capture kernel takes the added memory for its own, and cannot be read it from the dump.
+  // Without the last one, the capture kernel takes the added memory for its own, and it cannot be read from the dump.
   captureCommandLine: 'console=ttyS0 nr_cpus=1 reset_devices acpi_no_memhotplug',
 } as const;
 

@@ -27,15 +27,20 @@ export async function markMemory(guest: Guest, dimm: Dimm): Promise<Marker> {
   throw new Error(`${Math.round(free)} MiB of the marker, and none of it in ${dimm.id}`);
 }
 
-/** The first place of `text` in the file. The text lies in it many times, so pieces need no overlap. */
+/**
+ * Where a whole MiB is full of the text, so that it is a part of the guest's file: buffers of the programs that wrote it hold the text too,
+ * but less of it, and they are soon something else.
+ */
 function find(file: string, text: string): number | undefined {
   const descriptor = openSync(file, 'r');
   try {
     const piece = Buffer.alloc(MIB);
+    // Pages are in any order, so one text of each is cut.
+    const most = MIB / (text.length + 1);
     for (let offset = 0; ; offset += piece.length) {
       if (readSync(descriptor, piece, 0, piece.length, offset) === 0) return undefined;
       const at = piece.indexOf(text);
-      if (at >= 0) return offset + at;
+      if (at >= 0 && piece.toString('latin1').split(text).length > most * 0.9) return offset + at;
     }
   } finally {
     closeSync(descriptor);

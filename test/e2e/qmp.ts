@@ -31,6 +31,7 @@ export class Qmp {
   }
 
   async execute(command: string, given: object = {}): Promise<unknown> {
+    if (this.socket.destroyed) throw new Error(`${command}: QEMU has ended`);
     const answer = new Promise<Message>((resolve) => this.waiting.push(resolve));
     this.socket.write(`${JSON.stringify({ execute: command, arguments: given })}\n`);
     const { error, return: result } = await answer;

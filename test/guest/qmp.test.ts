@@ -169,7 +169,13 @@ describe('the image of a guest', () => {
   });
 
   test.each<[string, () => void, string]>([
-    ['is not one backend', () => numa('node0', 'node1'), 'is not one memory backend'],
+    [
+      'is not one backend',
+      () => {
+        numa('node0', 'node1');
+      },
+      'is not one memory backend',
+    ],
     ['is in no file', () => delete qemu.properties['/objects/ram.mem-path'], 'is not in a file'],
     ['is not shared', () => (qemu.properties['/objects/ram.share'] = false), 'is not shared'],
     ['has a relative path', () => (qemu.properties['/objects/ram.mem-path'] = 'ram'), 'relative path'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { html, shortened, withCode } from '../../src/report/html.js';
+import { html, shortened, withCode, type Content } from '../../src/report/html.js';
 import { mistakesIn } from './well-formed.js';
 
 test('values are escaped in elements and attributes', () => {
@@ -27,7 +27,7 @@ test.each([
   expect(html`${text}`.markup).toBe(shown);
 });
 
-test.each([
+test.each<[Content, string]>([
   [false, ''],
   [null, ''],
   [undefined, ''],
