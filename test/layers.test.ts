@@ -5,7 +5,24 @@ import { describe, expect, it } from 'vitest';
 const SRC = fileURLToPath(new URL('../src', import.meta.url));
 
 /** A folder imports only from itself and from those before it: data goes one way. */
-const LAYERS = ['bytes', 'memory', 'text', 'elf', 'fdt', 'file', 'journal', 'arch', 'image', 'machine', 'hotplug', 'patch', 'guest', 'watch', 'report', 'cli'];
+const LAYERS = [
+  'bytes',
+  'memory',
+  'text',
+  'elf',
+  'fdt',
+  'file',
+  'journal',
+  'arch',
+  'image',
+  'machine',
+  'hotplug',
+  'patch',
+  'guest',
+  'watch',
+  'report',
+  'cli',
+];
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts') && file.includes('/'));
 
