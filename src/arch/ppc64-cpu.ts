@@ -1,5 +1,5 @@
 import { KdumpError, hex, printable } from '../errors.js';
-import { encodeU32, readU32, stringList, u32At } from '../fdt/cells.js';
+import { encodeU32, encodeU32List, readU32, stringList, u32At } from '../fdt/cells.js';
 import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
 import type { CpuCloning, CpuPattern } from './cpu-cloning.js';
 
@@ -14,13 +14,13 @@ export const ppc64Cpus: CpuCloning = {
     switch (name) {
       case SERVERS:
         return {
-          value: encodeU32(...cellsOf(value).map((server) => moved(name, server, pattern, id))),
+          value: encodeU32List(cellsOf(value).map((server) => moved(name, server, pattern, id))),
           derived: 'id of each thread',
         };
       case 'ibm,ppc-interrupt-gserver#s':
         // Pairs of server number and distribution queue.
         return {
-          value: encodeU32(...cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, pattern, id) : cell))),
+          value: encodeU32List(cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, pattern, id) : cell))),
           derived: 'id of each thread, with the queue of the pattern',
         };
       case 'ibm,my-drc-index':
@@ -32,7 +32,7 @@ export const ppc64Cpus: CpuCloning = {
         // The last domain is the CPU itself where firmware numbers them so.
         const cells = cellsOf(value);
         if (cells.at(-1) !== pattern.id || pattern.id === 0) return undefined;
-        return { value: encodeU32(...cells.slice(0, -1), id), derived: 'the last domain is the CPU' };
+        return { value: encodeU32List([...cells.slice(0, -1), id]), derived: 'the last domain is the CPU' };
       }
       default:
         return undefined;

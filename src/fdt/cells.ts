@@ -58,6 +58,11 @@ export function stringList(value: Uint8Array): string[] {
 
 /** One cell for each of `values`, integers from 0 to 2^32 - 1. @throws KdumpError `input` when one is not */
 export function encodeU32(...values: readonly number[]): Uint8Array {
+  return encodeU32List(values);
+}
+
+/** As {@link encodeU32}, for a list of any length: arguments are limited to some ten thousand. */
+export function encodeU32List(values: readonly number[]): Uint8Array {
   const result = new Uint8Array(values.length * 4);
   for (let i = 0; i < values.length; i += 1) {
     const value = values[i] as number;

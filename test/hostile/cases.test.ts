@@ -1100,7 +1100,7 @@ describe('environment', () => {
     const hook = fresh('hook.cjs');
     writeFileSync(
       hook,
-      `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(measured)}, String(process.resourceUsage().maxRSS)));`,
+      `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(measured)}, /^VmHWM:\\s+(\\d+)/m.exec(require('fs').readFileSync('/proc/self/status', 'latin1'))[1]));`,
     );
     const limits = ['--max-old-space-size=64', '--require', hook];
     const result = spawnSync(process.execPath, [...limits, PROGRAM, 'apply', image.path, '--crash-kernel', '0x2000000+16M', ...ADD], {
