@@ -19,6 +19,7 @@ export { parseKexecLog, type KexecLog, type KexecLogSegment } from './image/kexe
 export { soundFindings } from './hotplug/sound.js';
 export type { Finding, Severity } from './hotplug/finding.js';
 export { crashMemoryOf, type CrashMemory, type CrashMemoryKind, type CrashMemoryRange } from './hotplug/crash-memory.js';
+export type { DescribedImage } from './hotplug/crash-table.js';
 export { capacityOf, knownCpus, type Capacity } from './hotplug/summary.js';
 export type { Cpu } from './hotplug/cpus.js';
 export type { CpuPattern } from './arch/cpu-cloning.js';

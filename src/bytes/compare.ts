@@ -38,38 +38,39 @@ export interface Difference {
 
 /** Where `before` and `after`, of one length, differ, ascending; places less than `gap` bytes apart are one. */
 export function differences(before: Uint8Array, after: Uint8Array, gap: number): Difference[] {
-  const runs: { start: number; end: number }[] = [];
-  let last: { start: number; end: number } | undefined;
-  const [wordsBefore, wordsAfter] = [wordsOf(before), wordsOf(after)];
-  for (const block of differingBlocks(before, after)) {
-    for (let i = block.start; i < block.end; i += 1) {
-      if ((i & 3) === 0) while (i + 4 <= block.end && wordsBefore[i >>> 2] === wordsAfter[i >>> 2]) i += 4;
-      if (i === block.end || before[i] === after[i]) continue;
-      if (last !== undefined && i - last.end < gap) last.end = i + 1;
-      else runs.push((last = { start: i, end: i + 1 }));
-    }
+  const result: Difference[] = [];
+  for (let start = firstDifference(before, after, 0); start >= 0;) {
+    let end = start + 1;
+    // What lies between the end and the last difference within the gap need not be looked at.
+    for (let last = start; last >= 0; last = lastDifference(before, after, end, Math.min(end + gap, after.length))) end = last + 1;
+    result.push({ offset: start, before: before.subarray(start, end), after: after.subarray(start, end) });
+    start = firstDifference(before, after, end);
   }
-  return runs.map(({ start, end }) => ({ offset: start, before: before.subarray(start, end), after: after.subarray(start, end) }));
+  return result;
 }
 
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes);
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >>> 2);
+/** The first place from `from` on where bytes differ; -1 without one. */
+function firstDifference(before: Uint8Array, after: Uint8Array, from: number): number {
+  for (let start = from; start < after.length; start += BLOCK) {
+    const end = Math.min(after.length, start + BLOCK);
+    // Most of a segment never changes, and comparing blocks is many times as fast as comparing bytes.
+    if (equalBytes(before.subarray(start, end), after.subarray(start, end))) continue;
+    for (let at = start; at < end; at += 1) if (before[at] !== after[at]) return at;
+  }
+  return -1;
+}
+
+/** The last place from `from` up to `to` where bytes differ; -1 without one. */
+function lastDifference(before: Uint8Array, after: Uint8Array, from: number, to: number): number {
+  for (let at = to - 1; at >= from; at -= 1) if (before[at] !== after[at]) return at;
+  return -1;
 }
 
 /** How many bytes of `before` and `after`, of one length, differ. */
 export function countDifferences(before: Uint8Array, after: Uint8Array): number {
   let count = 0;
-  for (const { start, end } of differingBlocks(before, after)) {
-    for (let i = start; i < end; i += 1) if (before[i] !== after[i]) count += 1;
+  for (const each of differences(before, after, BLOCK)) {
+    for (let at = 0; at < each.after.length; at += 1) if (each.before[at] !== each.after[at]) count += 1;
   }
   return count;
-}
-
-/** The blocks that are not the same in both. Most of a segment never changes, and comparing blocks is many times as fast as comparing bytes. */
-function* differingBlocks(before: Uint8Array, after: Uint8Array): Generator<{ start: number; end: number }> {
-  for (let start = 0; start < after.length; start += BLOCK) {
-    const end = Math.min(after.length, start + BLOCK);
-    if (!equalBytes(before.subarray(start, end), after.subarray(start, end))) yield { start, end };
-  }
 }

@@ -75,6 +75,11 @@ export function parseElfcorehdrHeader(bytes: Uint8Array): ElfHeader {
  *   that passes the end of the address space
  */
 export function parseElfcorehdr(segment: Uint8Array): Elfcorehdr {
+  return parseElfcorehdrIn(new Uint8Array(segment.subarray(0, elfcorehdrSize(PN_XNUM))));
+}
+
+/** As {@link parseElfcorehdr}, without a copy: nobody changes the bytes of `segment` as long as the result is in use. */
+export function parseElfcorehdrIn(segment: Uint8Array): Elfcorehdr {
   const header = parseElfcorehdrHeader(segment);
   const { phnum } = header.fields;
   if (elfcorehdrSize(phnum) > segment.length) {
@@ -84,8 +89,7 @@ export function parseElfcorehdr(segment: Uint8Array): Elfcorehdr {
       expected: `at most ${segment.length} bytes`,
     });
   }
-  // A copy: what was parsed stays as it was, whatever becomes of the segment's bytes.
-  const table = new ProgramHeaderTable(segment.slice(ELF_HEADER_SIZE, elfcorehdrSize(phnum)), header.byteOrder);
+  const table = new ProgramHeaderTable(segment.subarray(ELF_HEADER_SIZE, elfcorehdrSize(phnum)), header.byteOrder);
   checkProgramHeaders(table);
   return elfcorehdrOf(header, table);
 }

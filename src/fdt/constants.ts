@@ -27,7 +27,7 @@ export const MAX_DEPTH = 64;
  */
 export const MAX_NAME_LENGTH = 255;
 
-/** `size` rounded up to a multiple of four, the padding of names and values in the structure block. */
+/** `size`, below 2^31 - 3, rounded up to a multiple of four: the padding of names and values in the structure block. */
 export function padded(size: number): number {
-  return size + (-size & 3);
+  return (size + 3) & ~3;
 }

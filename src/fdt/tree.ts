@@ -58,7 +58,7 @@ export interface FdtTree {
 export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
   const view = dataView(bytes);
   const end = header.offStruct + header.sizeStruct;
-  const checkPropertyName = propertyNameCheck(bytes, header);
+  const names = new PropertyNames(bytes, header);
 
   const nodeStart = new GrowingIndex();
   const nodeEnd = new GrowingIndex();
@@ -71,6 +71,7 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
   let propertyCount = 0;
 
   let current = -1;
+  let nodeCount = 0;
   let depth = 0;
   let position = header.offStruct;
   for (;;) {
@@ -81,24 +82,24 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
       case FDT_PROP: {
         if (position + PROPERTY_HEADER_SIZE > end) throw fdtError('property is cut short by the end of the structure block', position);
         if (current < 0 || depth === 0) throw fdtError('property outside the root node', position);
-        if (current !== nodeStart.length - 1)
-          throw fdtError('property after a child node', position, { expected: 'properties before children' });
+        if (current !== nodeCount - 1) throw fdtError('property after a child node', position, { expected: 'properties before children' });
         const length = view.getUint32(position + 4);
-        const next = position + PROPERTY_HEADER_SIZE + padded(length);
-        if (next > end) {
+        const room = end - position - PROPERTY_HEADER_SIZE;
+        if (length > room || padded(length) > room) {
           throw fdtError('property value passes the end of the structure block', position + 4, {
             found: `length ${hex(length)}`,
-            expected: `at most ${hex(end - position - PROPERTY_HEADER_SIZE)}`,
+            expected: `at most ${hex(room)}`,
           });
         }
-        checkPropertyName(view.getUint32(position + 8), position + 8);
+        const nameOffset = view.getUint32(position + 8);
+        if (nameOffset > names.lastGood) names.check(nameOffset, position + 8);
         propertyStart[propertyCount] = position;
         propertyCount += 1;
-        position = next;
+        position += PROPERTY_HEADER_SIZE + padded(length);
         break;
       }
       case FDT_BEGIN_NODE: {
-        if (depth === 0 && nodeStart.length > 0) throw fdtError('second root node', position);
+        if (depth === 0 && nodeCount > 0) throw fdtError('second root node', position);
         if (depth === MAX_DEPTH) throw fdtError('nodes are nested too deep', position, { expected: `at most ${MAX_DEPTH} levels` });
         const nul = nameTerminator(bytes, position + TOKEN_SIZE, end);
         if (depth === 0 && nul !== position + TOKEN_SIZE)
@@ -108,7 +109,8 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
         firstProperty.push(propertyCount);
         nodeEnd.push(0);
         subtreeEnd.push(0);
-        current = nodeStart.length - 1;
+        current = nodeCount;
+        nodeCount += 1;
         depth += 1;
         position = header.offStruct + padded(nul + 1 - header.offStruct);
         nameEnd.push(position);
@@ -117,19 +119,19 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
       case FDT_END_NODE:
         if (depth === 0) throw fdtError('FDT_END_NODE without a node', position);
         nodeEnd.set(current, position);
-        subtreeEnd.set(current, nodeStart.length);
+        subtreeEnd.set(current, nodeCount);
         current = nodeParent.at(current);
         depth -= 1;
         position += TOKEN_SIZE;
         break;
       case FDT_NOP:
         // libfdt wants FDT_END right behind the root.
-        if (depth === 0 && nodeStart.length > 0) throw fdtError('FDT_NOP behind the root node', position, { expected: 'FDT_END' });
+        if (depth === 0 && nodeCount > 0) throw fdtError('FDT_NOP behind the root node', position, { expected: 'FDT_END' });
         position += TOKEN_SIZE;
         break;
       case FDT_END:
         if (depth > 0) throw fdtError('node without FDT_END_NODE', nodeStart.at(current), { found: `FDT_END at ${hex(position)}` });
-        if (nodeStart.length === 0) throw fdtError('device tree has no root node', position);
+        if (nodeCount === 0) throw fdtError('device tree has no root node', position);
         if (position + TOKEN_SIZE !== end)
           throw fdtError('data after FDT_END in the structure block', position + TOKEN_SIZE, {
             found: `${end - position - TOKEN_SIZE} bytes`,
@@ -139,7 +141,7 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
           bytes,
           view,
           header,
-          nodeCount: nodeStart.length,
+          nodeCount,
           nodeStart: nodeStart.values(),
           nodeEnd: nodeEnd.values(),
           nameEnd: nameEnd.values(),
@@ -164,22 +166,31 @@ function nameTerminator(bytes: Uint8Array, start: number, end: number): number {
     : fdtError('node name is too long', start, { expected: `at most ${MAX_NAME_LENGTH} bytes` });
 }
 
-/** A check of a property's name offset that is O(1) wherever no string of the block is over-long. */
-function propertyNameCheck(bytes: Uint8Array, { offStrings, sizeStrings }: FdtHeader): (nameOffset: number, at: number) => void {
-  const strings = bytes.subarray(offStrings, offStrings + sizeStrings);
-  const lastNul = strings.lastIndexOf(0);
-  const longest = longestString(strings);
-  return (nameOffset, at) => {
-    if (nameOffset > lastNul) {
+/** Names of properties in the strings block. */
+class PropertyNames {
+  /** A name at this offset or before it is certainly good; -1 where each has to be looked at, since the block has an over-long string. */
+  readonly lastGood: number;
+  readonly #strings: Uint8Array;
+  readonly #lastNul: number;
+
+  constructor(bytes: Uint8Array, { offStrings, sizeStrings }: FdtHeader) {
+    this.#strings = bytes.subarray(offStrings, offStrings + sizeStrings);
+    this.#lastNul = this.#strings.lastIndexOf(0);
+    this.lastGood = longestString(this.#strings) > MAX_NAME_LENGTH ? -1 : this.#lastNul;
+  }
+
+  /** Refuses the name at `nameOffset` of the property whose name offset stands at `at`, if it is not a good one. */
+  check(nameOffset: number, at: number): void {
+    if (nameOffset > this.#lastNul) {
       throw fdtError('property name is not a terminated string of the strings block', at, {
         found: nameOffset,
-        expected: lastNul < 0 ? 'a strings block with a name in it' : `at most ${hex(lastNul)}`,
+        expected: this.#lastNul < 0 ? 'a strings block with a name in it' : `at most ${hex(this.#lastNul)}`,
       });
     }
-    if (longest > MAX_NAME_LENGTH && !strings.subarray(nameOffset, nameOffset + MAX_NAME_LENGTH + 1).includes(0)) {
+    if (!this.#strings.subarray(nameOffset, nameOffset + MAX_NAME_LENGTH + 1).includes(0)) {
       throw fdtError('property name is too long', at, { found: nameOffset, expected: `at most ${MAX_NAME_LENGTH} bytes` });
     }
-  };
+  }
 }
 
 function longestString(strings: Uint8Array): number {

@@ -27,6 +27,7 @@ export interface CrashTable {
   readonly linearOffset: bigint | null;
 }
 
+/** What of an image is needed to tell what its program headers describe. */
 export type DescribedImage = Pick<KdumpImage, 'architecture' | 'crashKernel'> & { elfcorehdr: { contents: Elfcorehdr } };
 
 export function crashTableOf({ architecture, crashKernel, elfcorehdr }: DescribedImage): CrashTable {
@@ -41,8 +42,12 @@ export function crashTableOf({ architecture, crashKernel, elfcorehdr }: Describe
   const text = findKernelText(architecture, table, kinds);
   if (text >= 0) kinds[text] = KIND.kernelText;
   const linearOffset = commonOffset(table, kinds);
+  // Nearly all of memory fails these comparisons of numbers, which are exact or too generous.
+  const [crashStart, crashEnd] = crashKernel === null ? [Infinity, Infinity] : [Number(crashKernel.start), Number(crashKernel.end)];
   for (let index = noteCount; index < table.length; index += 1) {
-    if (kinds[index] === KIND.ram) kinds[index] = kindOfMemory(table, index, crashKernel);
+    if (kinds[index] !== KIND.ram) continue;
+    const start = approximate(table, index, P_PADDR);
+    if (start < FIRST_MIB || (start >= crashStart && start <= crashEnd)) kinds[index] = kindOfMemory(table, index, crashKernel);
   }
   const hasVmcoreinfo = noteCount > 1 || (noteCount > 0 && architecture.name === 's390x');
   return { table, noteCount, cpuNoteCount: noteCount - (hasVmcoreinfo ? 1 : 0), kinds, linearOffset };
@@ -77,13 +82,9 @@ export function isTooLongAt(table: ProgramHeaderTable, index: number): boolean {
 }
 
 function kindOfMemory(table: ProgramHeaderTable, index: number, crashKernel: Range | null): number {
-  // Nearly all of memory fails these comparisons of numbers, which are exact or too generous.
-  if (table.high(index, P_PADDR) === 0 && table.low(index, P_PADDR) < FIRST_MIB && isBackup(table.at(index))) return KIND.backup;
-  if (crashKernel === null) return KIND.ram;
-  const start = approximate(table, index, P_PADDR);
-  if (start < Number(crashKernel.start) || start > Number(crashKernel.end)) return KIND.ram;
+  if (isBackup(table.at(index))) return KIND.backup;
   // RTAS and OPAL are listed where they lie inside the crashkernel range, which is left out otherwise.
-  return contains(crashKernel, listedAt(table, index)) ? KIND.firmware : KIND.ram;
+  return crashKernel !== null && contains(crashKernel, listedAt(table, index)) ? KIND.firmware : KIND.ram;
 }
 
 /** The nearest number, so that of two values the larger never has the smaller number. */
@@ -114,24 +115,25 @@ function commonOffset(table: ProgramHeaderTable, kinds: Uint8Array, left = -1): 
   // Nearly all have the same, so a bigint is made only where one differs from the one before.
   let run = 0;
   let first = -1;
-  const endRun = (): void => {
-    if (run > 0) counts.set(offsetAt(table, first), (counts.get(offsetAt(table, first)) ?? 0) + run);
-    run = 0;
-  };
   for (let index = left + 1; index < table.length; index += 1) {
     if (kinds[index] !== KIND.ram) continue;
     // kexec-tools writes -1 for memory that the linear map of its time did not reach.
     if (table.low(index, P_VADDR) === ALL_ONES && table.high(index, P_VADDR) === ALL_ONES) continue;
-    if (run === 0 || !hasSameOffset(table, first, index)) {
-      endRun();
+    if (run > 0 && hasSameOffset(table, first, index)) run += 1;
+    else {
+      if (run > 0) addTo(counts, offsetAt(table, first), run);
       first = index;
+      run = 1;
     }
-    run += 1;
   }
-  endRun();
+  if (run > 0) addTo(counts, offsetAt(table, first), run);
   let best: bigint | null = null;
   for (const [offset, count] of counts) if (best === null || count > (counts.get(best) ?? 0)) best = offset;
   return best;
+}
+
+function addTo(counts: Map<bigint, number>, offset: bigint, count: number): void {
+  counts.set(offset, (counts.get(offset) ?? 0) + count);
 }
 
 function hasSameOffset(table: ProgramHeaderTable, a: number, b: number): boolean {

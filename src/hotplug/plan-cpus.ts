@@ -127,9 +127,7 @@ class CpuPlanner {
     if (!this.liveTreeTaken) this.takeLiveTree(live);
     const cpu = this.cpus.named(wanted.node.name);
     const withGiven = given !== undefined && cpu !== undefined ? this.setProperties(cpu, given).made : false;
-    return this.liveTreeChanged || withGiven
-      ? MADE
-      : { made: false, reason: 'the CPU nodes are as in the live tree already' };
+    return this.liveTreeChanged || withGiven ? MADE : { made: false, reason: 'the CPU nodes are as in the live tree already' };
   }
 
   private takeLiveTree(live: readonly LiveCpu[]): void {
@@ -221,9 +219,7 @@ class CpuPlanner {
 
   private edits(): FdtEdit[] {
     const kept = new Set([...this.cpus].map(({ existing }) => existing));
-    const edits: FdtEdit[] = this.before
-      .filter((cpu) => !kept.has(cpu))
-      .map(({ node }) => ({ kind: 'removeNode', node }));
+    const edits: FdtEdit[] = this.before.filter((cpu) => !kept.has(cpu)).map(({ node }) => ({ kind: 'removeNode', node }));
     const last = this.before.at(-1)?.node;
     for (const { existing, properties, added } of this.cpus) {
       if (added !== undefined) edits.push({ kind: 'addNode', parent: this.parent, after: last, node: added });

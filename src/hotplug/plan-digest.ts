@@ -79,7 +79,7 @@ export function planDigest(
       remedy: 'the image would not boot: reload it, then apply the change',
     });
   }
-  const after = Uint8Array.from(before);
+  const after = new Uint8Array(before);
   after.set(digests.after, at);
   return { outcome: 'rewritten', segment: { name: 'purgatory', address, before, after } };
 }

@@ -57,7 +57,7 @@ export function planFdt(
       remedy: 'reload the kdump image with a larger reservation',
     });
   }
-  const after = Uint8Array.from(before);
+  const after = new Uint8Array(before);
   after.set(result.bytes);
   parseFdt(after);
   return { name: 'fdt', address: segment.address, before, after };

@@ -1,7 +1,7 @@
 import { KdumpError, within } from '../errors.js';
 import { alignUp } from '../bytes/position.js';
 import { equalBytes } from '../bytes/compare.js';
-import { elfcorehdrSize, parseElfcorehdr, programHeaderCapacity, tableOf, writeElfcorehdr } from '../elf/elfcorehdr.js';
+import { elfcorehdrSize, parseElfcorehdrIn, programHeaderCapacity, tableOf, writeElfcorehdr } from '../elf/elfcorehdr.js';
 import type { ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
@@ -88,8 +88,7 @@ function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }
   const needed = elfcorehdrSize(table.length);
   // The kernel counts one program header more, and rounds up to 4 KiB (crash_prepare_elf64_headers in kernel/crash_core.c).
   const kernelNeeds = alignUp(BigInt(elfcorehdrSize(table.length + 1)), 0x1000n);
-  const fits =
-    table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || table === unchanged);
+  const fits = table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || table === unchanged);
   if (!fits) {
     throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
       segment: 'elfcorehdr',
@@ -100,9 +99,9 @@ function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }
   }
   const size = segment.memorySize < MAX_ELFCOREHDR ? segment.memorySize : MAX_ELFCOREHDR;
   const before = image.memory.read(segment.address, Number(size));
-  const after = Uint8Array.from(before);
+  const after = new Uint8Array(before);
   writeElfcorehdr(contents.header, table, after);
   if (needed < used) after.fill(0, needed, used);
-  parseElfcorehdr(after);
+  parseElfcorehdrIn(after);
   return { name: 'elfcorehdr', address: segment.address, before, after };
 }

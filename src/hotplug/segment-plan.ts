@@ -13,9 +13,26 @@ export interface SegmentPlan {
 export const GAP = 64;
 
 /** The places where a segment's bytes change, ascending; those less than {@link GAP} bytes apart are one. Addresses are physical. */
-export function changedRuns({ before, after, address }: SegmentPlan): { address: bigint; before: Uint8Array; after: Uint8Array }[] {
-  return differences(before, after, GAP).map(({ offset, ...bytes }) => ({ address: address + BigInt(offset), ...bytes }));
+export function changedRuns(plan: SegmentPlan): readonly ChangedRun[] {
+  let runs = known.get(plan);
+  if (runs === undefined) {
+    const { before, after, address } = plan;
+    runs = differences(before, after, GAP).map(({ offset, ...bytes }) => ({ address: address + BigInt(offset), ...bytes }));
+    known.set(plan, runs);
+  }
+  return runs;
 }
+
+/** Bytes of a segment that change. */
+export interface ChangedRun {
+  /** Physical. */
+  readonly address: bigint;
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+}
+
+/** Planning the digest and writing both ask for them, and comparing is most of the work where a table moved. */
+const known = new WeakMap<SegmentPlan, readonly ChangedRun[]>();
 
 export function bytesChanged({ before, after }: SegmentPlan): number {
   return countDifferences(before, after);

@@ -1,6 +1,6 @@
 import { KdumpError } from '../errors.js';
 import { dataView } from '../bytes/byte-order.js';
-import { elfcorehdrSize, parseElfcorehdr, parseElfcorehdrHeader, type Elfcorehdr } from '../elf/elfcorehdr.js';
+import { elfcorehdrSize, parseElfcorehdrHeader, parseElfcorehdrIn, type Elfcorehdr } from '../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE } from '../elf/elf-header.js';
 import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import { FDT_HEADER_SIZE, probeFdtHeader } from '../fdt/header.js';
@@ -16,7 +16,7 @@ const MAX_FDT = 64n << 20n;
 export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room = 1n << 32n): Elfcorehdr {
   const { fields } = parseElfcorehdrHeader(memory.read(address, room < ELF_HEADER_SIZE ? Number(room) : ELF_HEADER_SIZE));
   const size = elfcorehdrSize(fields.phnum);
-  return parseElfcorehdr(memory.read(address, room < size ? Number(room) : size));
+  return parseElfcorehdrIn(memory.read(address, room < size ? Number(room) : size));
 }
 
 /** The FDT in the `room` bytes from `address`: as much as its totalsize is read. @throws KdumpError `input` */
