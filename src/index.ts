@@ -42,7 +42,7 @@ export { isNothingToDo, planHotplug, type Plan, type PlanOptions } from './hotpl
 export type { CpuPlanOptions, DerivedProperty } from './hotplug/plan-cpus.js';
 export type { ChangeEffect } from './hotplug/plan-memory.js';
 export type { DigestOutcome } from './hotplug/plan-digest.js';
-export { changedRuns, type SegmentPlan } from './hotplug/segment-plan.js';
+export { changedRuns, type ChangedRun, type SegmentPlan } from './hotplug/segment-plan.js';
 export { openForPatching } from './patch/open-for-patching.js';
 export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
 export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
