@@ -120,8 +120,8 @@ export function findProperty(tree: FdtTree, node: number, name: string): number 
   const end = column(tree.firstProperty, node + 1);
   for (let property = column(tree.firstProperty, node); property < end; property += 1) {
     const nameStart = header.offStrings + view.getUint32(column(tree.propertyStart, property) + 8);
-    // Most names differ in the first byte; an empty one has its NUL there.
-    if (bytes[nameStart] === first && propertyName(tree, property) === name) return property;
+    // Most names differ in the first byte, which is the NUL of an empty one, or in their length.
+    if (bytes[nameStart] === first && bytes[nameStart + name.length] === 0 && propertyName(tree, property) === name) return property;
   }
   return undefined;
 }

@@ -76,7 +76,15 @@ export class StructWriter {
       view.setUint32(position + 8, nameOffsets[i] as number);
       position += PROPERTY_HEADER_SIZE;
       if (length > SHORT_VALUE) bytes.set(value, position);
-      else for (let at = 0; at < length; at += 1) bytes[position + at] = value[at] as number;
+      else {
+        // A word at a time, for a store checks more than a load.
+        let at = 0;
+        for (; at + 4 <= length; at += 4) {
+          const upper = ((value[at] as number) << 24) | ((value[at + 1] as number) << 16);
+          view.setUint32(position + at, upper | ((value[at + 2] as number) << 8) | (value[at + 3] as number));
+        }
+        for (; at < length; at += 1) bytes[position + at] = value[at] as number;
+      }
       position += padded(length);
     }
     this.position = position;

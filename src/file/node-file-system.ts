@@ -239,12 +239,13 @@ const PIECE = 1 << 16;
 /** At most `limit` bytes, from where the descriptor stands; memory grows with what comes, not with `limit`. */
 function readStream(descriptor: number, limit: number): Uint8Array {
   const pieces: Uint8Array[] = [];
+  // Files of /proc come a few kilobytes at a time: one buffer for all.
+  const piece = new Uint8Array(PIECE);
   let total = 0;
   while (total < limit) {
-    const piece = new Uint8Array(Math.min(PIECE, limit - total));
-    const count = readAvailable(descriptor, piece);
+    const count = readAvailable(descriptor, piece.subarray(0, limit - total));
     if (count === 0) break;
-    pieces.push(piece.subarray(0, count));
+    pieces.push(piece.slice(0, count));
     total += count;
   }
   return Buffer.concat(pieces);

@@ -29,7 +29,10 @@ export function planFdt(
   const size = segment.memorySize < MAX_CAPACITY ? segment.memorySize : MAX_CAPACITY;
   const all = [...edits, ...(compat === 'linux' ? [] : elfcorehdrEdits(image, tree, elfcorehdrUsed, findings))];
   const { totalSize } = tree.header;
-  const before = image.memory.read(segment.address, Number(size));
+  // The tree was read when the image was opened; what is written is compared with the file once more.
+  const before = new Uint8Array(Number(size));
+  before.set(tree.bytes);
+  if (totalSize < before.length) image.memory.readInto(before.subarray(totalSize), segment.address + BigInt(totalSize));
   if (all.length === 0) return { name: 'fdt', address: segment.address, before, after: before };
 
   let result = editFdt(tree, all, { capacity: Number(size) });

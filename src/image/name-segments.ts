@@ -103,7 +103,7 @@ function nameByElimination(
   const left = (): UnnamedSegment[] => segments.filter((segment) => !names.has(segment));
   const purgatory = left().find(
     ({ address, memorySize }) =>
-      memorySize <= MAX_PURGATORY && findRegionTable(memory.read(address, Number(memorySize)), address, ranges, order) !== undefined,
+      memorySize <= MAX_PURGATORY && findRegionTable(memory.readOnce(address, Number(memorySize)), address, ranges, order) !== undefined,
   );
   if (purgatory !== undefined) names.set(purgatory, 'purgatory');
   const [kernel, ...more] = left();

@@ -151,7 +151,7 @@ function purgatoryOf(
   order: ByteOrder,
 ): KdumpImage['purgatory'] {
   if (segment.memorySize > MAX_PURGATORY) return { segment, regions: null, hasForeignTable: false };
-  const bytes = memory.read(segment.address, Number(segment.memorySize));
+  const bytes = memory.readOnce(segment.address, Number(segment.memorySize));
   const regions = findRegionTable(bytes, segment.address, segments.map(segmentRange), order) ?? null;
   const hasForeignTable =
     regions === null && crashKernel !== null && findRegionTableByShape(bytes, segment.address, crashKernel, [], order) !== undefined;

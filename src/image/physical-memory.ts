@@ -18,6 +18,7 @@ const CHUNK = 1 << 20;
 export class PhysicalMemory {
   readonly extents: readonly Extent[];
   private readonly ranges: readonly Range[];
+  private readonly known = new Map<string, Uint8Array>();
 
   /** @throws KdumpError `input` when extents overlap or lie outside the file */
   constructor(
@@ -59,6 +60,14 @@ export class PhysicalMemory {
   read(address: bigint, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     if (length > 0) this.readInto(bytes, address);
+    return bytes;
+  }
+
+  /** As {@link read}, of a small piece that several steps of opening an image look at: it is read once, and nobody changes the bytes. */
+  readOnce(address: bigint, length: number): Uint8Array {
+    const key = `${address}+${length}`;
+    let bytes = this.known.get(key);
+    if (bytes === undefined) this.known.set(key, (bytes = this.read(address, length)));
     return bytes;
   }
 

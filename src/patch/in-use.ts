@@ -16,13 +16,16 @@ const MAX_TABLE = 16 << 20;
 /** Looks through /proc/locks and the memory maps of all processes: flock(2) conflicts with neither record locks nor mappings. */
 export function usersOf(fileSystem: FileSystem, file: FileStatus): Users {
   const mapping: { pid: number; stopped: boolean }[] = [];
+  const inode = ` ${file.inode} `;
   let unknown = 0;
   for (const { name } of fileSystem.list('/proc')) {
     const pid = Number(name);
     if (!Number.isSafeInteger(pid) || pid === process.pid) continue;
     try {
       const maps = textOf(fileSystem, `/proc/${name}/maps`);
-      if (maps.split('\n').some((line) => isSharedMappingOf(line, file))) mapping.push({ pid, stopped: isStopped(fileSystem, name) });
+      // Nearly no process maps the file, and then its inode number is nowhere in the table.
+      if (maps.includes(inode) && maps.split('\n').some((line) => isSharedMappingOf(line, file)))
+        mapping.push({ pid, stopped: isStopped(fileSystem, name) });
     } catch (error) {
       // A process that ended meanwhile uses nothing.
       if (error instanceof KdumpError && fileSystem.exists(`/proc/${name}`)) unknown += 1;
