@@ -1,4 +1,4 @@
-// npm run bench [-- [--quick] [--json <file>] [group…]]: measures this build against other programs, all in one run. docs/performance.md tells
+// npm run bench [-- [--quick] [--docs] [--json <file>] [group…]]: measures this build against other programs, all in one run. docs/performance.md tells
 // what the figures mean.
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
@@ -6,18 +6,24 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as groups from './groups.mjs';
+import { writeFigures } from './markdown.mjs';
 import { Peers, versions } from './peers.mjs';
 import { resultTable, targetTable } from './table.mjs';
 
 const GIB = 2 ** 30;
+const ALL = ['commands', 'fdt', 'elfcorehdr', 'finding', 'changes', 'traffic', 'digest'];
 /** For the 4 GiB of a guest's memory, which is such a file in practice; where there is no room they go to the disk. */
 const SHARED_MEMORY = '/dev/shm';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean' }, json: { type: 'string', default: fileURLToPath(new URL('results.json', import.meta.url)) } },
+  options: {
+    quick: { type: 'boolean' },
+    docs: { type: 'boolean' },
+    json: { type: 'string', default: fileURLToPath(new URL('results.json', import.meta.url)) },
+  },
 });
-for (const name of positionals) if (!(name in groups)) throw new Error(`no group ${name}: there are ${Object.keys(groups).join(', ')}`);
+for (const name of positionals) if (!ALL.includes(name)) throw new Error(`no group ${name}: there are ${ALL.join(', ')}`);
 
 function room(path) {
   try {
@@ -39,7 +45,7 @@ const peers = new Peers(directory);
 const machine = { cpu: cpus()[0].model, cores: cpus().length, memory: totalmem(), load: loadavg(), ...versions() };
 const report = { machine, sections: [], targets: [] };
 console.log(`${machine.cpu}, ${machine.cores} cores, ${machine.kernel}, Node.js ${machine.node}; load ${loadavg()[0].toFixed(1)}\n`);
-for (const name of positionals.length > 0 ? positionals : Object.keys(groups)) {
+for (const name of positionals.length > 0 ? positionals : ALL) {
   const { sections, targets, ...more } = await groups[name]({ directory, memoryDirectory, peers, quick: options.quick === true });
   for (const { title, results, base } of sections) console.log(`${resultTable(title, results, base)}\n`);
   report.sections.push(...sections);
@@ -51,3 +57,4 @@ report.loadAfter = loadavg();
 console.log(targetTable(report.targets));
 if (report.absent.length > 0) console.log(`\nLeft out, since absent: ${report.absent.join(', ')}`);
 writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
+if (options.docs === true) writeFigures(fileURLToPath(new URL('../docs/performance.md', import.meta.url)), report);
