@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { RangeList } from '../../src/memory/range-list.js';
+import { RangeList, type StoredRanges } from '../../src/memory/range-list.js';
 import { covers, intersectionWith, merged, overlapsAny, subtract, totalSize } from '../../src/memory/range-set.js';
 import { ADDRESS_SPACE_END, contains, formatRange, overlaps, rangeInclusive, rangeOfSize, type Range } from '../../src/memory/range.js';
 import { thrown } from '../helpers/thrown.js';
@@ -59,8 +59,16 @@ describe('range-set', () => {
   });
 });
 
-describe.each([true, false])('RangeList, mergesAdjacent %s', (mergesAdjacent) => {
-  const list = (ranges: readonly Range[]): RangeList => new RangeList(merged(ranges), mergesAdjacent);
+const stored = (ranges: readonly Range[]): StoredRanges => ({ length: ranges.length, touch: false, at: (index) => ranges[index] as Range });
+
+describe.each([
+  [true, 'an array'],
+  [false, 'an array'],
+  [true, 'stored ranges'],
+  [false, 'stored ranges'],
+])('RangeList, mergesAdjacent %s, begun with %s', (mergesAdjacent, begun) => {
+  const list = (ranges: readonly Range[]): RangeList =>
+    new RangeList(begun === 'an array' ? merged(ranges) : stored(merged(ranges)), mergesAdjacent);
 
   test('any sequence of adds and removals keeps the addresses of the model, ascending', () => {
     fc.assert(
