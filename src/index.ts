@@ -8,41 +8,42 @@
 // Open an image
 export { closeImage, openImage, type OpenImageOptions } from './image/open.js';
 export type { KdumpImage } from './image/image.js';
-export type { ImageFormat } from './image/recognise.js';
+export type { ImageFormat } from './image/containers/recognise.js';
 export type { Segment, SegmentName } from './image/segment.js';
-export type { Extent, PhysicalMemory } from './image/physical-memory.js';
+export type { Extent, PhysicalMemory } from './image/containers/physical-memory.js';
 export type { KdumpFdtFacts } from './image/chosen.js';
 export type { RegionTable } from './image/region-table.js';
 export { parseKexecLog, type KexecLog, type KexecLogSegment } from './image/kexec-log.js';
 
 // Look into an image
-export { soundFindings } from './hotplug/sound.js';
-export type { Finding, Severity } from './hotplug/finding.js';
-export { crashMemoryOf, type CrashMemory, type CrashMemoryKind, type CrashMemoryRange } from './hotplug/crash-memory.js';
-export type { DescribedImage } from './hotplug/crash-table.js';
-export { capacityOf, knownCpus, type Capacity } from './hotplug/summary.js';
-export type { Cpu } from './hotplug/cpus.js';
+export { soundFindings } from './check/sound.js';
+export type { Finding, Severity } from './check/finding.js';
+export { crashMemoryOf, type CrashMemory, type CrashMemoryKind, type CrashMemoryRange } from './description/crash-memory.js';
+export type { DescribedImage } from './description/crash-table.js';
+export { capacityOf, knownCpus, type Capacity } from './description/capacity.js';
+export type { Cpu } from './description/cpus.js';
 export type { CpuPattern } from './arch/cpu-cloning.js';
-export { coveredSegments, verifyDigest, type DigestStatus } from './hotplug/verify-digest.js';
-export { diffImages, isSame, type CpuDifference, type ImageDifference } from './hotplug/diff.js';
+export { coveredSegments, verifyDigest, type DigestStatus } from './check/verify-digest.js';
+export { diffImages, isSame, type CpuDifference, type ImageDifference } from './check/diff.js';
 
 // Compare with a machine
-export { readMachineState, type MachineStatePaths } from './hotplug/read-machine-state.js';
-export type { MachineState, StateDifference } from './hotplug/machine-state.js';
-export type { LiveDeviceTree } from './hotplug/live-cpus.js';
-export { checkImage, type CheckResult } from './hotplug/check.js';
-export { changesToState } from './hotplug/sync.js';
+export { readMachineState, type MachineStatePaths } from './machine/read-machine-state.js';
+export type { MachineState } from './machine/machine-state.js';
+export type { StateDifference } from './check/compare-state.js';
+export type { LiveDeviceTree } from './machine/device-tree.js';
+export { checkImage, type CheckResult } from './check/check.js';
+export { changesToState } from './plan/sync.js';
 
 // Changes
 export { changeToJson, formatChange, parseChanges } from './machine/changes.js';
 export type { Change, ChangeAction, ChangeJson, CpuChange, CpuOfChange, MemoryChange } from './machine/changes.js';
 
 // Plan and patch
-export { isNothingToDo, planHotplug, type Plan, type PlanOptions } from './hotplug/plan.js';
-export type { CpuPlanOptions, DerivedProperty } from './hotplug/plan-cpus.js';
-export type { ChangeEffect } from './hotplug/plan-memory.js';
-export type { DigestOutcome } from './hotplug/plan-digest.js';
-export { changedRuns, type ChangedRun, type SegmentPlan } from './hotplug/segment-plan.js';
+export { isNothingToDo, planHotplug, type Plan, type PlanOptions } from './plan/plan.js';
+export type { CpuPlanOptions, DerivedProperty } from './plan/plan-cpus.js';
+export type { ChangeEffect } from './plan/plan-memory.js';
+export type { DigestOutcome } from './plan/plan-digest.js';
+export { changedRuns, type ChangedRun, type SegmentPlan } from './plan/segment-plan.js';
 export { openForPatching } from './patch/open-for-patching.js';
 export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
 export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
@@ -52,9 +53,9 @@ export { saveUndo, undoOf, undoPatch } from './patch/undo.js';
 export { recover, type RecoverOptions, type Recovery } from './patch/recover.js';
 
 // Make and take apart packed images
-export { packImage, segmentSources, sourceOfBytes, type SegmentSource } from './image/pack.js';
-export { parseManifest, type Manifest, type ManifestContents, type ManifestDigest, type ManifestSegment } from './image/manifest.js';
-export { manifestSources } from './image/manifest-sources.js';
+export { packImage, segmentSources, sourceOfBytes, type SegmentSource } from './image/pack/pack.js';
+export { parseManifest, type Manifest, type ManifestContents, type ManifestDigest, type ManifestSegment } from './image/pack/manifest.js';
+export { manifestSources } from './image/pack/manifest-sources.js';
 export { architectureNamed, architectures } from './arch/registry.js';
 export type { Architecture, ArchitectureName } from './arch/architecture.js';
 
@@ -67,7 +68,7 @@ export { PF_RWX, PT_LOAD, PT_NOTE } from './elf/constants.js';
 // The FDT by itself
 export { parseFdt, type Fdt, type FdtNode, type FdtProperty, type FdtReservation } from './fdt/fdt.js';
 export type { FdtHeader } from './fdt/header.js';
-export { editFdt, newNodeFrom, nodeSize, type FdtEditOptions, type FdtEditResult, type NewNode } from './fdt/edit.js';
+export { editFdt, newNodeFrom, nodeSize, type FdtEditOptions, type FdtEditResult, type NewNode } from './fdt/edit/edit.js';
 export type {
   AddNode,
   AddReservation,
@@ -77,12 +78,12 @@ export type {
   ReplaceProperties,
   SetProperty,
   SetReservation,
-} from './fdt/edit.js';
+} from './fdt/edit/edit.js';
 export { encodeCells, encodeString, readCells, stringList } from './fdt/cells.js';
 export { formatDts } from './fdt/dts.js';
 
 // Read a machine's files one by one
-export { directoryReader, readDeviceTree, readIomem } from './hotplug/read-machine-state.js';
+export { directoryReader, readDeviceTree, readIomem } from './machine/read-machine-state.js';
 export { crashKernelRanges, parseIomem, systemRam, type IomemEntry } from './machine/iomem.js';
 export { readDeviceTreeDirectory, type DeviceTreeNode, type DirectoryReader } from './machine/device-tree.js';
 export { deviceTreeOfFdt } from './machine/device-tree-blob.js';

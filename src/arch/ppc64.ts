@@ -1,4 +1,4 @@
-import { alignUp } from '../bytes/position.js';
+import { alignUp } from '../bytes/align.js';
 import { EM_PPC64 } from '../elf/constants.js';
 import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import { readCells, readU32 } from '../fdt/cells.js';

@@ -19,13 +19,3 @@ export function safePosition(value: bigint | number): number {
 export function assertPosition(position: number): void {
   if (!Number.isSafeInteger(position) || position < 0) throw new RangeError(`file position ${position}`);
 }
-
-/** `value` rounded up to a multiple of `alignment`, a power of two. */
-export function alignUp(value: bigint, alignment: bigint): bigint {
-  return (value + alignment - 1n) & ~(alignment - 1n);
-}
-
-/** `value` rounded down to a multiple of `alignment`, a power of two. */
-export function alignDown(value: bigint, alignment: bigint): bigint {
-  return value & ~(alignment - 1n);
-}

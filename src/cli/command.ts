@@ -3,7 +3,7 @@ import type { FileSystem } from '../file/file-system.js';
 import type { Console } from './console.js';
 import type { Outcome } from './outcome.js';
 import type { Progress } from './progress.js';
-import type { ColorChoice } from './theme.js';
+import type { ColorChoice } from './render/theme.js';
 
 /** Values of the options that every command has. */
 export interface CommonOptions {

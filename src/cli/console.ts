@@ -1,4 +1,4 @@
-import type { Theme } from './theme.js';
+import type { Theme } from './render/theme.js';
 
 /** Where a command's words go: results to standard output, everything else to standard error. */
 export interface Console {

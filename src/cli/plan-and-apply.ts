@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import { moveIntoPlace, refuseExisting, temporaryName } from '../file/new-file.js';
-import { isNothingToDo, planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
+import { isNothingToDo, planHotplug, type Plan, type PlanOptions } from '../plan/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
 import { readCommitted } from '../journal/read-committed.js';
@@ -10,33 +10,15 @@ import type { Change } from '../machine/changes.js';
 import { applyPlan } from '../patch/apply.js';
 import { closeTarget } from '../patch/target.js';
 import { saveUndo, undoOf } from '../patch/undo.js';
-import type { Command } from 'commander';
 import type { Context } from './command.js';
 import type { Console } from './console.js';
-import { planToJson } from './json.js';
-import { openForPatchingFrom, openImageFrom, type ImageOptions } from './options.js';
+import { planToJson } from './render/json.js';
+import { openForPatchingFrom, openImageFrom } from './open-image.js';
+import type { ImageOptions } from './options/image-options.js';
+import type { WriteOptions } from './options/write-options.js';
 import type { Outcome } from './outcome.js';
 import { copying, hashing } from './progress-of.js';
-import { renderPlan } from './render-plan.js';
-
-/** Values of the options of commands that write to an image. */
-export interface WriteOptions {
-  dryRun?: boolean;
-  output?: string;
-  overwrite?: boolean;
-  saveUndo?: string;
-  live?: boolean;
-}
-
-export function addWriteOptions(command: Command): Command {
-  return command
-    .optionsGroup('Writing:')
-    .option('-n, --dry-run', 'write nothing, show what would be written')
-    .option('-o, --output <file>', 'write to a copy, leave the image alone')
-    .option('--save-undo <file>', 'keep what is needed to take the patch back')
-    .option('--live', 'the file is the memory of a paused guest')
-    .option('--overwrite', 'replace an existing output file');
-}
+import { renderPlan } from './render/render-plan.js';
 
 interface Work {
   readonly planOptions: PlanOptions;

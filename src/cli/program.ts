@@ -7,7 +7,7 @@ import type { Console } from './console.js';
 import { examplesOf } from './examples.js';
 import { exitCodeOf, outcomeOf, type Outcome } from './outcome.js';
 import { NO_PROGRESS, terminalProgress } from './progress.js';
-import { themeFor } from './theme.js';
+import { themeFor } from './render/theme.js';
 
 const COLUMNS = 80;
 

@@ -1,6 +1,6 @@
 import type { FileSystem } from '../file/file-system.js';
 import type { KdumpImage } from '../image/image.js';
-import type { SegmentSource } from '../image/pack.js';
+import type { SegmentSource } from '../image/pack/pack.js';
 import { totalSize } from '../memory/range-set.js';
 import { sizeOf, type Range } from '../memory/range.js';
 import type { Work } from './progress.js';

@@ -1,5 +1,5 @@
-import { crashMemoryOf } from '../hotplug/crash-memory.js';
-import { knownCpus } from '../hotplug/summary.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
+import { knownCpus } from '../description/capacity.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Change } from '../machine/change.js';
 import { merged, subtract } from '../memory/range-set.js';

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
+import { equalBytes } from '../bytes/compare.js';
 import { overlaps, rangeOfSize, type Range } from '../memory/range.js';
-import type { PhysicalMemory } from './physical-memory.js';
+import type { PhysicalMemory } from './containers/physical-memory.js';
 
 export const DIGEST_SIZE = 32;
 
@@ -48,4 +49,11 @@ function overlay(bytes: Uint8Array, address: bigint, patch: MemoryPatch): void {
   const from = Math.max(0, -shift);
   const to = Math.min(patch.bytes.length, bytes.length - shift);
   bytes.set(patch.bytes.subarray(from, to), Math.max(0, shift));
+}
+
+/** Offset of `digest` in the purgatory segment. Where it lies there differs between purgatories, so it is looked for by value. */
+export function findDigest(purgatory: Uint8Array, digest: Uint8Array): number | undefined {
+  const bytes = Buffer.from(purgatory.buffer, purgatory.byteOffset, purgatory.byteLength);
+  const at = bytes.indexOf(digest);
+  return at >= 0 && equalBytes(bytes.subarray(at, at + DIGEST_SIZE), digest) ? at : undefined;
 }

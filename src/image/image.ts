@@ -3,8 +3,8 @@ import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import type { Fdt } from '../fdt/fdt.js';
 import type { KdumpFdtFacts } from './chosen.js';
 import type { Range } from '../memory/range.js';
-import type { PhysicalMemory } from './physical-memory.js';
-import type { ImageFormat } from './recognise.js';
+import type { PhysicalMemory } from './containers/physical-memory.js';
+import type { ImageFormat } from './containers/recognise.js';
 import type { RegionTable } from './region-table.js';
 import type { Segment, SegmentName } from './segment.js';
 

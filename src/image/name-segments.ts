@@ -6,7 +6,7 @@ import { ELF_HEADER_SIZE, hasElfMagic } from '../elf/elf-header.js';
 import type { Fdt } from '../fdt/fdt.js';
 import { backupOf } from './backup.js';
 import { kdumpFdtFacts } from './chosen.js';
-import type { PhysicalMemory } from './physical-memory.js';
+import type { PhysicalMemory } from './containers/physical-memory.js';
 import { readElfcorehdr, readFdt } from './read-segments.js';
 import { findRegionTable } from './region-table.js';
 import { segmentRange, type Segment, type SegmentName } from './segment.js';

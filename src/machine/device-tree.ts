@@ -10,6 +10,15 @@ export interface DeviceTreeNode {
   readonly children: readonly DeviceTreeNode[];
 }
 
+/** A device tree as the machine has it now. */
+export interface LiveDeviceTree {
+  readonly root: DeviceTreeNode;
+  /** In a directory such as /proc/device-tree every node has a `name`, which the kernel makes up where its own tree has none. */
+  readonly namesAreMadeUp: boolean;
+  /** Where it was read, for errors. */
+  readonly source?: string | undefined;
+}
+
 /** The file access that reading a device tree needs. What it throws comes through unchanged. */
 export interface DirectoryReader {
   /** All entries but `.` and `..`, in any order. */

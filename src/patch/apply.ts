@@ -1,7 +1,7 @@
 import { KdumpError } from '../errors.js';
 import { equalBytes } from '../bytes/compare.js';
-import type { Plan } from '../hotplug/plan.js';
-import { changedRuns } from '../hotplug/segment-plan.js';
+import type { Plan } from '../plan/plan.js';
+import { changedRuns } from '../plan/segment-plan.js';
 import { commitPatch, preparePatch, type Patch, type PreparedPatch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
 import type { PatchTarget } from './target.js';

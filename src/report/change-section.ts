@@ -1,6 +1,6 @@
-import { isSame, type ImageDifference } from '../hotplug/diff.js';
-import { crashMemoryOf } from '../hotplug/crash-memory.js';
-import { capacityOf, knownCpus } from '../hotplug/summary.js';
+import { isSame, type ImageDifference } from '../check/diff.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
+import { capacityOf, knownCpus } from '../description/capacity.js';
 import { missed, verdict } from './answer.js';
 import { dumpedSize, memoryTable } from './coverage.js';
 import { html, shortened, type Content, type Html } from './html.js';

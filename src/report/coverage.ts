@@ -1,5 +1,5 @@
 import { hex } from '../errors.js';
-import { crashMemoryOf } from '../hotplug/crash-memory.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Range } from '../memory/range.js';
 import { merged, totalSize } from '../memory/range-set.js';

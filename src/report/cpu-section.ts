@@ -1,4 +1,4 @@
-import { crashMemoryOf } from '../hotplug/crash-memory.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
 import { topologyOf, runsOf, type Core, type CoreRun, type CpuState } from './cpu-topology.js';
 import { html, shortened, type Content, type Html } from './html.js';
 import { comparesCpus, type ReportSubject } from './subject.js';

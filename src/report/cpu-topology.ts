@@ -1,5 +1,5 @@
-import { liveCpusOf } from '../hotplug/live-cpus.js';
-import { knownCpus } from '../hotplug/summary.js';
+import { liveCpusOf } from '../description/live-cpus.js';
+import { knownCpus } from '../description/capacity.js';
 import { comparesCpus, type ReportSubject } from './subject.js';
 
 /** What sets a CPU apart: first against the machine, then against the earlier image. */

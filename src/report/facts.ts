@@ -1,10 +1,10 @@
 import { hex } from '../errors.js';
 import { elfcorehdrSize } from '../elf/elfcorehdr.js';
-import { crashMemoryOf } from '../hotplug/crash-memory.js';
-import { capacityOf, fdtFreeSize } from '../hotplug/summary.js';
-import { coveredSegments, type DigestStatus } from '../hotplug/verify-digest.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
+import { capacityOf, fdtFreeSize } from '../description/capacity.js';
+import { coveredSegments, type DigestStatus } from '../check/verify-digest.js';
 import { segmentRange } from '../image/segment.js';
-import type { ImageFormat } from '../image/recognise.js';
+import type { ImageFormat } from '../image/containers/recognise.js';
 import { formatSize } from '../text/numbers.js';
 import { html, shortened, type Content, type Html } from './html.js';
 import { ROWS } from './lanes.js';

@@ -1,4 +1,4 @@
-import type { Finding, Severity } from '../hotplug/finding.js';
+import type { Finding, Severity } from '../check/finding.js';
 import { html, withCode, type Content, type Html } from './html.js';
 import { REMEDIES } from './remedies.js';
 import type { ReportSubject } from './subject.js';

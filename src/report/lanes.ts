@@ -1,4 +1,4 @@
-import { crashMemoryOf } from '../hotplug/crash-memory.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
 import type { KdumpImage } from '../image/image.js';
 import { segmentRange } from '../image/segment.js';
 import { overlaps, type Range } from '../memory/range.js';

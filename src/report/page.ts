@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { capacityOf, knownCpus } from '../hotplug/summary.js';
+import { capacityOf, knownCpus } from '../description/capacity.js';
 import { formatSize } from '../text/numbers.js';
 import { answerOf } from './answer.js';
 import { changeSection } from './change-section.js';

@@ -1,6 +1,7 @@
-import type { CheckResult } from '../hotplug/check.js';
-import type { ImageDifference } from '../hotplug/diff.js';
-import { crashKernelOf, type MachineState } from '../hotplug/machine-state.js';
+import type { CheckResult } from '../check/check.js';
+import type { ImageDifference } from '../check/diff.js';
+import { crashKernelOf } from '../check/compare-state.js';
+import type { MachineState } from '../machine/machine-state.js';
 import type { KdumpImage } from '../image/image.js';
 import { systemRam } from '../machine/iomem.js';
 import type { Range } from '../memory/range.js';

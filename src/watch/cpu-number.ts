@@ -1,5 +1,5 @@
 import { KdumpError } from '../errors.js';
-import { knownCpus } from '../hotplug/summary.js';
+import { knownCpus } from '../description/capacity.js';
 import type { KdumpImage } from '../image/image.js';
 import type { ChangeAction } from '../machine/change.js';
 import { excerpt } from '../text/excerpt.js';

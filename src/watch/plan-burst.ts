@@ -1,5 +1,5 @@
 import { KdumpError } from '../errors.js';
-import { planHotplug, type Plan, type PlanOptions } from '../hotplug/plan.js';
+import { planHotplug, type Plan, type PlanOptions } from '../plan/plan.js';
 import type { Change } from '../machine/change.js';
 import { sizeOf } from '../memory/range.js';
 import { skipMade, skipOvertaken, type Entry } from './entries.js';

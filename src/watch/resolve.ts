@@ -1,6 +1,7 @@
 import { KdumpError } from '../errors.js';
-import { liveCpusOf, type LiveDeviceTree } from '../hotplug/live-cpus.js';
-import { knownCpus } from '../hotplug/summary.js';
+import { liveCpusOf } from '../description/live-cpus.js';
+import type { LiveDeviceTree } from '../machine/device-tree.js';
+import { knownCpus } from '../description/capacity.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Change, ChangeAction } from '../machine/change.js';
 import { deviceTreeOfFdt } from '../machine/device-tree-blob.js';

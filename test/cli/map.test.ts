@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { drawMap, drawPlace } from '../../src/cli/draw-map.js';
-import { themeFor } from '../../src/cli/theme.js';
+import { drawMap, drawPlace } from '../../src/cli/render/draw-map.js';
+import { themeFor } from '../../src/cli/render/theme.js';
 import type { Range } from '../../src/memory/range.js';
 
 const ascii = themeFor('never', { environment: {}, isTerminal: false });

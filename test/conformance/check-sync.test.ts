@@ -479,7 +479,7 @@ describe('findings', () => {
   // The codes are stable names that scripts may rely on: each one has an image above that shows it.
   afterAll(() => {
     const sources = ['sound', 'check']
-      .map((name) => readFileSync(new URL(`../../src/hotplug/${name}.ts`, import.meta.url), 'utf8'))
+      .map((name) => readFileSync(new URL(`../../src/check/${name}.ts`, import.meta.url), 'utf8'))
       .join('\n');
     const all = [...sources.matchAll(/(?:(?:finding|add)\(\s*'(?:error|warning|info)',\s*|code: )'([a-z0-9-]+)'/g)].map(([, code]) => code);
     expect([...new Set(all)].filter((code) => code !== undefined && !FLAWS.some((flaw) => flaw.code === code))).toEqual([]);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatDts } from '../../src/fdt/dts.js';
-import { editFdt, newNodeFrom, type FdtEdit } from '../../src/fdt/edit.js';
+import { editFdt, newNodeFrom, type FdtEdit } from '../../src/fdt/edit/edit.js';
 import { FdtNode, parseFdt } from '../../src/fdt/fdt.js';
 import { someBlob } from './arbitrary.js';
 import { buildFdt, node, prop } from './build.js';

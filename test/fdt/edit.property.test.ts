@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { editFdt, type FdtEdit, type NewNode } from '../../src/fdt/edit.js';
+import { editFdt, type FdtEdit, type NewNode } from '../../src/fdt/edit/edit.js';
 import { FdtNode, parseFdt, type Fdt } from '../../src/fdt/fdt.js';
 import { nodeName, propertyName, someBlob, someBytes } from './arbitrary.js';
 import { edited, modelOf, modelOfBytes } from './model.js';

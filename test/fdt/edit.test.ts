@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { editFdt, newNodeFrom, nodeSize, type FdtEdit, type NewNode } from '../../src/fdt/edit.js';
+import { editFdt, newNodeFrom, nodeSize, type FdtEdit, type NewNode } from '../../src/fdt/edit/edit.js';
 import { parseFdt, type Fdt, type FdtNode } from '../../src/fdt/fdt.js';
 import { END, NOP, buildFdt, cells, node, prop, text, type BlobOptions } from './build.js';
 import { refusal } from './errors.js';

@@ -1,4 +1,4 @@
-import type { FdtEdit, NewNode } from '../../src/fdt/edit.js';
+import type { FdtEdit, NewNode } from '../../src/fdt/edit/edit.js';
 import { FdtNode, parseFdt } from '../../src/fdt/fdt.js';
 
 /** A device tree as plain data, values in hex: what two equivalent blobs have in common. */

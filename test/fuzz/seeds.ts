@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { architectureNamed } from '../../src/arch/registry.js';
-import { packedLayout } from '../../src/image/packed-layout.js';
+import { packedLayout } from '../../src/image/containers/packed-layout.js';
 import type { SegmentName } from '../../src/image/segment.js';
 import { encodeJournal } from '../../src/journal/journal.js';
 import { buildFdt, cells, node, prop } from '../fdt/build.js';

@@ -6,9 +6,9 @@ import { architectureNamed } from '../../src/arch/registry.js';
 import { ppc64Cpus } from '../../src/arch/ppc64-cpu.js';
 import { parseElfcorehdr } from '../../src/elf/elfcorehdr.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
-import { crashMemoryOf } from '../../src/hotplug/crash-memory.js';
+import { crashMemoryOf } from '../../src/description/crash-memory.js';
 import { kdumpFdtFacts } from '../../src/image/chosen.js';
-import { parseManifest } from '../../src/image/manifest.js';
+import { parseManifest } from '../../src/image/pack/manifest.js';
 import { openImage, type OpenImageOptions } from '../../src/image/open.js';
 import { buildFdt, node, prop } from '../fdt/build.js';
 import { MemoryFileSystem } from '../fuzz/memory-file-system.js';
@@ -98,7 +98,7 @@ describe('another error than a KdumpError', () => {
     expect(ppc64Cpus.derive({ name, value }, { node: cpu, id: 8, threads: [8] }, 16, cpus)?.value).toHaveLength(value.length);
   });
 
-  // The regular expression for "hex" in src/image/manifest.ts runs out of stack.
+  // The regular expression for "hex" in src/image/pack/manifest.ts runs out of stack.
   it('5,000,000 bytes of "hex" in a manifest', () => {
     const segment = { name: 'kernel', address: 1, memorySize: '16M', hex: '00 '.repeat(5_000_000) };
     expect(parseManifest(JSON.stringify({ architecture: 'ppc64le', segments: [segment] })).segments).toHaveLength(1);
@@ -106,7 +106,7 @@ describe('another error than a KdumpError', () => {
 });
 
 describe('a stranger’s text in a message as it is', () => {
-  // notPacked() in src/image/packed.ts quotes the name of a section.
+  // notPacked() in src/image/containers/packed.ts quotes the name of a section.
   it('escapes and a newline in the name of a section', () => {
     const path = copyOf('tiny-ppc64', folder);
     const file = readFileSync(path);
@@ -134,7 +134,7 @@ describe('a stranger’s text in a message as it is', () => {
 });
 
 describe('time and memory out of proportion', () => {
-  // `rest.filter((each) => !loads.includes(each))` of src/hotplug/crash-memory.ts compares each with each.
+  // `rest.filter((each) => !loads.includes(each))` of src/description/crash-memory.ts compares each with each.
   it('65,533 PT_LOADs', () => {
     const headers = Array.from({ length: 65_533 }, (_, index) => load(BigInt(index) * 0x2000n, BigInt(index) * 0x2000n + 0x1000n));
     const contents = parseElfcorehdr(elfcorehdrBytes([note(1n), ...headers]));
@@ -186,7 +186,7 @@ describe('time and memory out of proportion', () => {
     expect(took(() => thrown(() => open(memory, { format: 'raw' })))).toBeLessThan(1000);
   });
 
-  // chunks() of src/image/physical-memory.ts makes a buffer of 1 MiB for each piece of memory, however small.
+  // chunks() of src/image/containers/physical-memory.ts makes a buffer of 1 MiB for each piece of memory, however small.
   it('a memory dump of 10,000 pieces', () => {
     const count = 10_000;
     const dump = Buffer.from(

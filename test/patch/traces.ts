@@ -4,7 +4,7 @@ import { commitPatch, type Patch } from '../../src/patch/commit.js';
 import { openForPatching } from '../../src/patch/open-for-patching.js';
 import { closeTarget, openTarget } from '../../src/patch/target.js';
 import { saveUndo, undoPatch } from '../../src/patch/undo.js';
-import { planHotplug } from '../../src/hotplug/plan.js';
+import { planHotplug } from '../../src/plan/plan.js';
 import { rangeOfSize } from '../../src/memory/range.js';
 import type { FileSystem } from '../../src/file/file-system.js';
 import { fixtureImage } from '../helpers/fixtures.js';

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
-import { stateFrom } from '../../src/cli/state-options.js';
+import { stateFrom } from '../../src/cli/options/state-options.js';
 import { CAPTURES } from '../helpers/capture-image.js';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { has, scratchFolder } from '../helpers/run.js';

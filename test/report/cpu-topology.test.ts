@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { MachineState } from '../../src/hotplug/machine-state.js';
+import type { MachineState } from '../../src/machine/machine-state.js';
 import type { DeviceTreeNode } from '../../src/machine/device-tree.js';
 import { runsOf, topologyOf, type Core } from '../../src/report/cpu-topology.js';
 import { renderReport } from '../../src/report/page.js';

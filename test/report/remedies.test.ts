@@ -28,7 +28,7 @@ test('cause and remedy are those of the documentation', () => {
 });
 
 test('every finding of check has a remedy', () => {
-  const codes = ['src/hotplug/sound.ts', 'src/hotplug/check.ts'].flatMap((file) =>
+  const codes = ['src/check/sound.ts', 'src/check/check.ts'].flatMap((file) =>
     [...readFileSync(at(file), 'utf8').matchAll(/(?:'(?:error|warning|info)',\s+|code: )'([a-z-]+)'/g)].map(([, code]) => code ?? ''),
   );
   expect(codes.length).toBeGreaterThan(25);

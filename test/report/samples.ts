@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
-import { checkImage } from '../../src/hotplug/check.js';
-import { diffImages } from '../../src/hotplug/diff.js';
-import type { MachineState } from '../../src/hotplug/machine-state.js';
+import { checkImage } from '../../src/check/check.js';
+import { diffImages } from '../../src/check/diff.js';
+import type { MachineState } from '../../src/machine/machine-state.js';
 import { closeImage, openImage } from '../../src/image/open.js';
 import { parseIomem } from '../../src/machine/iomem.js';
 import { renderReport } from '../../src/report/page.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
-import type { PlanOptions } from '../../src/hotplug/plan.js';
+import type { PlanOptions } from '../../src/plan/plan.js';
 import { closeImage, openImage } from '../../src/image/open.js';
 import { EventReader } from '../../src/machine/events/event-reader.js';
 import { planBurst } from '../../src/watch/plan-burst.js';

@@ -1,9 +1,10 @@
-import { addChangeOptions, changesFrom, planOptionsFrom, type ChangeArgument, type ChangeOptions } from '../change-options.js';
+import { addChangeOptions, changesFrom, planOptionsFrom, type ChangeArgument, type ChangeOptions } from '../options/change-options.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
-import { addQmpOption, requireImage, type QmpOptions } from '../qmp-option.js';
-import { addWriteOptions, planAndApply, type WriteOptions } from '../plan-and-apply.js';
+import { addQmpOption, requireImage, type QmpOptions } from '../options/qmp-option.js';
+import { planAndApply } from '../plan-and-apply.js';
+import { addWriteOptions, type WriteOptions } from '../options/write-options.js';
 
 interface ApplyOptions extends CommonOptions, ImageOptions, ChangeOptions, WriteOptions, QmpOptions {}
 
@@ -40,5 +41,7 @@ function apply(
   const changes = changesFrom(given, context.fileSystem);
   const work = { planOptions: planOptionsFrom(options, context.fileSystem), changesFor: () => changes };
   if (qmp === undefined) return planAndApply(context, requireImage(image), options, work);
-  return import('../patch-guest-command.js').then(({ patchGuestCommand }) => patchGuestCommand(context, image, { ...options, qmp }, work));
+  return import('../guest/patch-guest-command.js').then(({ patchGuestCommand }) =>
+    patchGuestCommand(context, image, { ...options, qmp }, work),
+  );
 }

@@ -1,8 +1,9 @@
 import { refuseExisting } from '../../file/new-file.js';
 import { closeImage } from '../../image/open.js';
-import { packImage, segmentSources } from '../../image/pack.js';
+import { packImage, segmentSources } from '../../image/pack/pack.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { openImageFrom } from '../open-image.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
 import { reportNewImage } from '../new-image.js';
 import { writingSegments } from '../progress-of.js';

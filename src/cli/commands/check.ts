@@ -1,12 +1,13 @@
-import { checkImage } from '../../hotplug/check.js';
+import { checkImage } from '../../check/check.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { checkToJson } from '../json.js';
-import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { checkToJson } from '../render/json.js';
+import { openImageFrom } from '../open-image.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
-import { renderCheck } from '../render-check.js';
+import { renderCheck } from '../render/render-check.js';
 import { hashing } from '../progress-of.js';
-import { addStateOptions, stateFrom, type StateOptions } from '../state-options.js';
+import { addStateOptions, stateFrom, type StateOptions } from '../options/state-options.js';
 
 interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {}
 

@@ -1,11 +1,12 @@
-import { diffImages, isSame } from '../../hotplug/diff.js';
+import { diffImages, isSame } from '../../check/diff.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { diffToJson } from '../json.js';
-import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { diffToJson } from '../render/json.js';
+import { openImageFrom } from '../open-image.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
 import { comparing } from '../progress-of.js';
-import { renderDiff } from '../render-diff.js';
+import { renderDiff } from '../render/render-diff.js';
 
 export const diffCommand: CommandDefinition = {
   summary: 'what differs between two images, in CPUs and memory ranges',

@@ -5,11 +5,12 @@ import type { FileSystem } from '../../file/file-system.js';
 import { makeFile, refuseExisting } from '../../file/new-file.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
-import { segmentSources, type SegmentSource } from '../../image/pack.js';
+import { segmentSources, type SegmentSource } from '../../image/pack/pack.js';
 import { SEGMENT_NAMES, type SegmentName } from '../../image/segment.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { sizeToJson } from '../json.js';
-import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { sizeToJson } from '../render/json.js';
+import { openImageFrom } from '../open-image.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
 import { writingSegments } from '../progress-of.js';
 

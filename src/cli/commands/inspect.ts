@@ -1,15 +1,16 @@
 import { formatDts } from '../../fdt/dts.js';
 import { KdumpError } from '../../errors.js';
-import { digestFindings } from '../../hotplug/check.js';
-import { soundFindings } from '../../hotplug/sound.js';
-import { verifyDigest, type DigestStatus } from '../../hotplug/verify-digest.js';
+import { digestFindings } from '../../check/check.js';
+import { soundFindings } from '../../check/sound.js';
+import { verifyDigest, type DigestStatus } from '../../check/verify-digest.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { inspectToJson } from '../json.js';
-import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { inspectToJson } from '../render/json.js';
+import { openImageFrom } from '../open-image.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
 import { hashing } from '../progress-of.js';
-import { renderInspect } from '../render-inspect.js';
+import { renderInspect } from '../render/render-inspect.js';
 
 interface InspectOptions extends CommonOptions, ImageOptions {
   verify?: boolean;

@@ -1,13 +1,14 @@
 import { KdumpError, printable } from '../../errors.js';
 import { makeFile, refuseExisting } from '../../file/new-file.js';
-import { checkImage } from '../../hotplug/check.js';
-import { diffImages } from '../../hotplug/diff.js';
+import { checkImage } from '../../check/check.js';
+import { diffImages } from '../../check/diff.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { IMAGE_ARGUMENT, addImageOptions, openImageFrom, type ImageOptions } from '../options.js';
+import { openImageFrom } from '../open-image.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
-import { addStateOptions, stateFrom, type StateOptions } from '../state-options.js';
+import { addStateOptions, stateFrom, type StateOptions } from '../options/state-options.js';
 
 interface ReportOptions extends CommonOptions, ImageOptions, StateOptions {
   output: string;

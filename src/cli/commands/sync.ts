@@ -1,14 +1,15 @@
 import { KdumpError } from '../../errors.js';
-import { changesToState } from '../../hotplug/sync.js';
+import { changesToState } from '../../plan/sync.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { compatOption } from '../change-options.js';
-import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options.js';
+import { compatOption } from '../options/change-options.js';
+import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
-import { addQmpOption, requireImage, type QmpOptions } from '../qmp-option.js';
-import { addStateOptions, stateFrom, type StateOptions } from '../state-options.js';
-import { addWriteOptions, planAndApply, type WriteOptions } from '../plan-and-apply.js';
+import { addQmpOption, requireImage, type QmpOptions } from '../options/qmp-option.js';
+import { addStateOptions, stateFrom, type StateOptions } from '../options/state-options.js';
+import { planAndApply } from '../plan-and-apply.js';
+import { addWriteOptions, type WriteOptions } from '../options/write-options.js';
 
 interface SyncOptions extends CommonOptions, ImageOptions, StateOptions, WriteOptions, QmpOptions {
   compat?: 'linux';
@@ -38,7 +39,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree };
   const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
   if (qmp === undefined) return planAndApply(context, requireImage(image), options, { planOptions, changesFor });
-  return import('../patch-guest-command.js').then(({ patchGuestCommand }) =>
+  return import('../guest/patch-guest-command.js').then(({ patchGuestCommand }) =>
     patchGuestCommand(context, image, { ...options, qmp }, isStateGiven ? { planOptions, changesFor } : { planOptions }),
   );
 }

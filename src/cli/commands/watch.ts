@@ -1,20 +1,11 @@
 import { KdumpError } from '../../errors.js';
 import { parseNumber, parseSize } from '../../text/numbers.js';
-import { compatOption, type ChangeOptions } from '../change-options.js';
-import type { CommandDefinition, CommonOptions } from '../command.js';
-import { IMAGE_ARGUMENT, addImageOptions, operand, type ImageOptions } from '../options.js';
-import { addQmpOption, requireImage, type QmpOptions } from '../qmp-option.js';
-
-/** Values of the options of `watch`. */
-export interface WatchOptions extends CommonOptions, ImageOptions, ChangeOptions, QmpOptions {
-  memoryBlockSize?: bigint;
-  memoryBlocks?: string;
-  /** Milliseconds. */
-  settle?: number;
-  interval?: number;
-  live?: boolean;
-  dryRun?: boolean;
-}
+import { compatOption } from '../options/change-options.js';
+import type { CommandDefinition } from '../command.js';
+import { IMAGE_ARGUMENT, addImageOptions } from '../options/image-options.js';
+import { operand } from '../options/operand.js';
+import { addQmpOption, requireImage } from '../options/qmp-option.js';
+import type { WatchOptions } from '../options/watch-options.js';
 
 export const watchCommand: CommandDefinition = {
   summary: 'apply hotplug events as they come',
@@ -37,7 +28,7 @@ export const watchCommand: CommandDefinition = {
       .action((path: string | undefined, options: WatchOptions) => {
         act(options, (context) => {
           if (options.qmp === undefined) requireImage(path);
-          return import('../watch-loop.js').then(({ watch }) => watch(context, path, options));
+          return import('../watch/watch-loop.js').then(({ watch }) => watch(context, path, options));
         });
       });
   },

@@ -1,0 +1,141 @@
+import { hex } from '../../errors.js';
+import { elfcorehdrSize } from '../../elf/elfcorehdr.js';
+import type { ProgramHeader } from '../../elf/records.js';
+import { crashMemoryOf } from '../../description/crash-memory.js';
+import type { CheckResult } from '../../check/check.js';
+import type { ImageDifference } from '../../check/diff.js';
+import type { Finding } from '../../check/finding.js';
+import type { Plan } from '../../plan/plan.js';
+import { bytesChanged } from '../../plan/segment-plan.js';
+import { capacityOf, fdtFreeSize, knownCpus } from '../../description/capacity.js';
+import { coveredSegments, type DigestStatus } from '../../check/verify-digest.js';
+import type { KdumpImage } from '../../image/image.js';
+import { changeToJson } from '../../machine/change.js';
+import { sizeOf, type Range } from '../../memory/range.js';
+import { sha256 } from '../../image/digest.js';
+
+/** A number of bytes: a JSON number while it is exact, else a string. */
+export function sizeToJson(size: bigint): number | string {
+  return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : hex(size);
+}
+
+export function rangeToJson(range: Range): { start: string; size: number | string } {
+  return { start: hex(range.start), size: sizeToJson(sizeOf(range)) };
+}
+
+export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings: readonly Finding[]): object {
+  const { memory, segments, crashKernel, pageSize, elfcorehdr, fdt, purgatory } = image;
+  const crash = crashMemoryOf(image);
+  const noteToJson = ({ paddr, memsz }: ProgramHeader): object => ({ address: hex(paddr), size: sizeToJson(memsz) });
+  return {
+    file: memory.path,
+    format: image.format,
+    architecture: image.architecture.name,
+    byteOrder: image.architecture.byteOrder,
+    pageSize: pageSize === null ? null : Number(pageSize),
+    entry: image.entry === null ? null : hex(image.entry),
+    crashKernel: crashKernel === null ? null : rangeToJson(crashKernel),
+    segments: segments.map(({ name, address, memorySize, bufferSize }) => ({
+      name,
+      address: hex(address),
+      memorySize: sizeToJson(memorySize),
+      bufferSize: bufferSize === null ? null : sizeToJson(bufferSize),
+      fileOffset: memory.placeOf(address),
+    })),
+    elfcorehdr: {
+      address: hex(elfcorehdr.segment.address),
+      memorySize: sizeToJson(elfcorehdr.segment.memorySize),
+      usedSize: elfcorehdrSize(elfcorehdr.contents.programHeaders.length),
+      programHeaders: elfcorehdr.contents.programHeaders.length,
+      cpuNotes: crash.cpuNotes.length,
+      vmcoreinfo: crash.vmcoreinfo === null ? null : noteToJson(crash.vmcoreinfo),
+      kernelText:
+        crash.kernelText === null
+          ? null
+          : { start: hex(crash.kernelText.paddr), size: sizeToJson(crash.kernelText.memsz), virtualAddress: hex(crash.kernelText.vaddr) },
+      memory: crash.ranges.map(({ kind, range, programHeader }) => ({
+        ...rangeToJson(range),
+        kind,
+        fileOffset: memory.placeOf(programHeader.offset),
+      })),
+      totalMemory: sizeToJson(crash.ranges.reduce((sum, { range }) => sum + sizeOf(range), 0n)),
+    },
+    fdt:
+      fdt === null
+        ? null
+        : {
+            address: hex(fdt.segment.address),
+            memorySize: sizeToJson(fdt.segment.memorySize),
+            totalSize: fdt.tree.header.totalSize,
+            usedSize: fdt.tree.usedSize,
+            freeSize: fdtFreeSize(fdt),
+            model: stringProperty(fdt.tree.root.property('model')),
+            bootargs: fdt.facts.bootargs,
+            cpus: knownCpus(image).map(({ node, id, threads }) => ({ name: node.name, id, threads })),
+          },
+    purgatory: purgatory === null ? null : { digest, covers: coveredSegments(image) },
+    capacity: capacityOf(image),
+    derived: image.notes,
+    findings,
+  };
+}
+
+export function planToJson(plan: Plan, file: string, applied: boolean): object {
+  return {
+    file,
+    applied,
+    changes: plan.changes.map(({ change, effect }) => ({
+      ...changeToJson(change),
+      made: effect.made,
+      ...(effect.made ? {} : { reason: effect.reason }),
+    })),
+    segments: plan.segments.map((segment) => {
+      const changed = bytesChanged(segment);
+      const sha256Before = sha256(segment.before);
+      return {
+        name: segment.name,
+        changed: changed > 0,
+        bytesChanged: changed,
+        sha256Before,
+        sha256After: changed > 0 ? sha256(segment.after) : sha256Before,
+      };
+    }),
+    digest: plan.digest,
+    derived: plan.derived,
+    findings: plan.findings,
+  };
+}
+
+export function checkToJson(image: KdumpImage, result: CheckResult): object {
+  return {
+    file: image.memory.path,
+    sound: result.sound,
+    current: result.current,
+    digest: result.digest,
+    missingMemory: result.missingMemory.map(rangeToJson),
+    extraMemory: result.extraMemory.map(rangeToJson),
+    missingCpus: result.missingCpus,
+    extraCpus: result.extraCpus,
+    changedCpus: result.changedCpus,
+    findings: result.findings,
+  };
+}
+
+export function diffToJson(difference: ImageDifference): object {
+  const cpu = ({ node, id, threads }: { node: { name: string }; id: number; threads: readonly number[] }): object => ({
+    name: node.name,
+    id,
+    threads,
+  });
+  return {
+    memory: { added: difference.memory.added.map(rangeToJson), removed: difference.memory.removed.map(rangeToJson) },
+    cpus: { added: difference.cpus.added.map(cpu), removed: difference.cpus.removed.map(cpu), changed: difference.cpus.changed },
+    otherSegments: difference.otherSegments,
+    sameElfcorehdr: difference.sameElfcorehdr,
+    sameFdt: difference.sameFdt,
+  };
+}
+
+function stringProperty(value: Uint8Array | undefined): string | null {
+  return value === undefined ? null : Buffer.from(value).toString('latin1').replace(/\0+$/, '');
+}

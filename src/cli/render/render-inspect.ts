@@ -1,0 +1,153 @@
+import { hex, printable } from '../../errors.js';
+import { elfcorehdrSize } from '../../elf/elfcorehdr.js';
+import { crashMemoryOf, type CrashMemory, type CrashMemoryRange } from '../../description/crash-memory.js';
+import type { Finding } from '../../check/finding.js';
+import { capacityOf, fdtFreeSize, knownCpus } from '../../description/capacity.js';
+import { coveredSegments, type DigestStatus } from '../../check/verify-digest.js';
+import type { KdumpImage } from '../../image/image.js';
+import { segmentRange } from '../../image/segment.js';
+import { byStart, formatRange, sizeOf, type Range } from '../../memory/range.js';
+import { totalSize } from '../../memory/range-set.js';
+import { formatSize } from '../../text/numbers.js';
+import { drawMap, drawPlace } from './draw-map.js';
+import { renderFindings } from './render-findings.js';
+import { columns, idList, wrapped } from './table.js';
+import type { Theme } from './theme.js';
+
+const FORMATS = { kdump: 'packed kdump image', 'elf-core': 'kdump image in an ELF memory dump', raw: 'kdump image in raw memory' };
+
+/** Ranges that are listed on a terminal without --verbose, so that the usual image fits a screen. */
+const MOST_RANGES = 10;
+const INDENT = '  ';
+/** Narrower, a bar says nothing. */
+const NARROWEST_BAR = 10;
+/** From here on there is room for what is rarely needed. */
+const WIDE = 120;
+
+/** What `inspect` says to people: what it is, is it sound, what a dump covers, which CPUs, how much room is left; and where the segments are. */
+export function renderInspect(
+  image: KdumpImage,
+  digest: DigestStatus,
+  findings: readonly Finding[],
+  theme: Theme,
+  { all }: { all: boolean },
+): string {
+  const page = image.pageSize === null ? '' : `, ${formatSize(image.pageSize)} pages`;
+  const crash = crashMemoryOf(image);
+  return [
+    `${theme.heading(printable(image.memory.path))}: ${FORMATS[image.format]}, ${image.architecture.name}${page}`,
+    soundLine(image, digest, findings, theme),
+    ...renderFindings(
+      findings.filter(({ severity }) => severity !== 'info'),
+      theme,
+    ),
+    '',
+    ...memoryLines(image, crash, theme, all),
+    '',
+    ...cpuLines(image, crash, theme),
+    ...roomLines(image, theme),
+    '',
+    ...segmentLines(image, theme),
+    ...image.notes.map((note) => theme.faint(wrapped(`(${note})`, theme))),
+  ].join('\n');
+}
+
+function soundLine(image: KdumpImage, digest: DigestStatus, findings: readonly Finding[], theme: Theme): string {
+  const isSound = findings.every(({ severity }) => severity !== 'error');
+  const verdict = isSound ? 'Sound' : 'Not sound';
+  const covers = coveredSegments(image);
+  const what = covers.length === 0 ? '' : ` of ${covers.join(', ')}:`;
+  const how = image.purgatory === null ? '' : `; digest${what} ${digest}${digest === 'unchecked' ? ' (--verify)' : ''}`;
+  return wrapped(verdict + how, theme).replace(verdict, isSound ? theme.added : theme.removed);
+}
+
+function memoryLines(image: KdumpImage, { ranges, vmcoreinfo, kernelText }: CrashMemory, theme: Theme, all: boolean): string[] {
+  const sorted = [...ranges].sort((a, b) => byStart(a.range, b.range));
+  const total = totalSize(sorted.map(({ range }) => range));
+  const facts = [
+    `${formatSize(total)} in ${ranges.length} ${ranges.length === 1 ? 'range' : 'ranges'}`,
+    vmcoreinfo === null ? 'no vmcoreinfo' : `vmcoreinfo at ${hex(vmcoreinfo.paddr)}`,
+    ...(kernelText === null ? [] : [`kernel text at ${hex(kernelText.paddr)}`]),
+  ];
+  const shown = all || sorted.length <= MOST_RANGES ? sorted : sorted.slice(0, MOST_RANGES - 1);
+  const rest = sorted.slice(shown.length);
+  const map = drawMap(
+    sorted.map(({ range }) => range),
+    image.crashKernel,
+    theme.columns - 2 * INDENT.length,
+    theme,
+  );
+  return [
+    `${theme.heading('Memory in the dump')}  ${facts.join(', ')}`,
+    ...map.map((line) => INDENT + line),
+    ...columns(shown.map(memoryRow), [1]),
+    ...(rest.length === 0 ? [] : [theme.faint(`${INDENT}and ${rest.length} more, ${sizeInAll(rest)} (--verbose lists all)`)]),
+  ];
+}
+
+function memoryRow({ kind, range, programHeader }: CrashMemoryRange): string[] {
+  const what = kind === 'ram' ? '' : kind === 'backup' ? `backup, contents at ${hex(programHeader.offset)}` : kind;
+  return [INDENT + formatRange(range), formatSize(sizeOf(range)), what];
+}
+
+function sizeInAll(ranges: readonly CrashMemoryRange[]): string {
+  return formatSize(totalSize(ranges.map(({ range }) => range)));
+}
+
+function cpuLines(image: KdumpImage, { cpuNotes }: CrashMemory, theme: Theme): string[] {
+  const notes = `crash notes for ${cpuNotes.length}`;
+  if (image.fdt === null) return [`${theme.heading('CPUs')}      ${notes}`];
+  return [wrapped(`CPUs      ${cpuList(image)} in the FDT; ${notes}`, theme).replace('CPUs', theme.heading)];
+}
+
+/** The CPUs of the FDT by their threads: `0-1`, `4 cores with threads 0-31`. */
+export function cpuList(image: KdumpImage): string {
+  const cpus = knownCpus(image);
+  const threads = cpus.flatMap((cpu) => cpu.threads);
+  if (cpus.length === 0) return 'none';
+  return `${threads.length === cpus.length ? '' : `${cpus.length} ${cpus.length === 1 ? 'core' : 'cores'} with threads `}${idList(threads)}`;
+}
+
+function roomLines(image: KdumpImage, theme: Theme): string[] {
+  const { memoryRanges, cpus } = capacityOf(image);
+  const { segment, contents } = image.elfcorehdr;
+  const elfcorehdr = [
+    `${memoryRanges} more memory ranges`,
+    `elfcorehdr ${elfcorehdrSize(contents.programHeaders.length)} of ${segment.memorySize} bytes`,
+  ];
+  const rows = [elfcorehdr];
+  if (image.fdt !== null) {
+    const { usedSize } = image.fdt.tree;
+    rows.push([cpus === null ? '' : `${cpus} more CPUs`, `FDT ${usedSize} of ${usedSize + fdtFreeSize(image.fdt)} bytes`]);
+  }
+  return columns(rows).map((line, index) => `${index === 0 ? theme.heading('Room for') : '        '}  ${line}`);
+}
+
+function segmentLines({ segments, crashKernel, entry }: KdumpImage, theme: Theme): string[] {
+  const where = crashKernel === null ? '' : ` in crashkernel ${formatRange(crashKernel)} (${formatSize(sizeOf(crashKernel))})`;
+  const rows = columns(
+    segments.map((segment) => [
+      INDENT + segment.name,
+      formatRange(segmentRange(segment)),
+      formatSize(segment.memorySize),
+      ...(theme.columns < WIDE || segment.bufferSize === null ? [] : [`${formatSize(segment.bufferSize)} loaded`]),
+    ]),
+    [2, 3],
+  );
+  const longest = Math.max(...rows.map((row) => row.length));
+  const room = theme.columns - longest - 2 * INDENT.length;
+  const whole = crashKernel ?? spanOf(segments.map(segmentRange));
+  return [
+    `${theme.heading('Segments')}${where}${entry === null ? '' : `, entry ${hex(entry)}`}`,
+    ...rows.map((row, index) => {
+      const segment = segments[index];
+      if (segment === undefined || room < NARROWEST_BAR) return row;
+      const bar = drawPlace(segmentRange(segment), whole, room, theme);
+      return bar === '' ? row : `${row.padEnd(longest)}${INDENT}${bar}`;
+    }),
+  ];
+}
+
+function spanOf(ranges: readonly Range[]): Range {
+  return { start: ranges[0]?.start ?? 0n, end: ranges.at(-1)?.end ?? 1n };
+}

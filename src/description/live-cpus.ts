@@ -1,0 +1,52 @@
+import { KdumpError, within } from '../errors.js';
+import type { Architecture } from '../arch/architecture.js';
+import { readU32 } from '../fdt/cells.js';
+import type { FdtProperty } from '../fdt/fdt.js';
+import type { DeviceTreeNode, LiveDeviceTree } from '../machine/device-tree.js';
+import { cpuId, isCpuType, threadIds } from './cpus.js';
+
+export interface LiveCpu {
+  readonly node: DeviceTreeNode;
+  readonly id: number;
+  readonly threads: readonly number[];
+  readonly properties: readonly FdtProperty[];
+}
+
+/**
+ * The CPU nodes of the live tree by ascending id.
+ *
+ * @param keepNames also keeps a `name` that may be made up, as the kernel does when it copies CPU nodes
+ * @throws KdumpError `input` when there are none, or one has no readable id
+ */
+export function liveCpusOf(live: LiveDeviceTree, architecture: Architecture, keepNames: boolean): LiveCpu[] {
+  return within(live.source === undefined ? {} : { file: live.source }, () => readCpus(live, architecture, keepNames));
+}
+
+function readCpus(live: LiveDeviceTree, architecture: Architecture, keepNames: boolean): LiveCpu[] {
+  const parent = live.root.children.find(({ name }) => name === 'cpus');
+  const nodes = parent?.children.filter((node) => isCpuType(node.properties.get('device_type'))) ?? [];
+  if (parent === undefined || nodes.length === 0) {
+    throw new KdumpError('input', 'the device tree has no CPU nodes', {
+      segment: '/cpus',
+      found: parent === undefined ? 'no such node' : `${parent.children.length} children, none with device_type "cpu"`,
+      remedy: 'give the whole live tree, such as /proc/device-tree',
+    });
+  }
+  const cells = parent.properties.get('#address-cells');
+  const addressCells = cells === undefined ? 2 : readU32(cells);
+  return nodes
+    .map((node) => {
+      const id = cpuId(node.properties.get('reg'), addressCells, node.name);
+      return {
+        node,
+        id,
+        threads: threadIds(node.properties.get(architecture.cpuThreadsProperty ?? ''), id, node.name),
+        properties: propertiesOf(node, keepNames || !live.namesAreMadeUp),
+      };
+    })
+    .sort((a, b) => a.id - b.id);
+}
+
+function propertiesOf(node: DeviceTreeNode, keepName: boolean): FdtProperty[] {
+  return [...node.properties].filter(([name]) => keepName || name !== 'name').map(([name, value]) => ({ name, value }));
+}

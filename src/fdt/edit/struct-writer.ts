@@ -1,0 +1,101 @@
+import { FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, PROPERTY_HEADER_SIZE, TOKEN_SIZE, padded } from '../constants.js';
+import type { NewNode } from './new-node.js';
+import type { FdtProperty } from '../node.js';
+import type { PropertyLists } from './property-lists.js';
+import type { StringTable } from './string-table.js';
+
+/** Below this a loop is faster than a call of `set`. */
+const SHORT_VALUE = 32;
+
+/**
+ * Writes tokens into a buffer that is large enough and holds zeros, which thereby are the padding.
+ * Source: Devicetree specification v0.4 section 5.4.1.
+ */
+export class StructWriter {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #names: StringTable;
+  readonly #lists: PropertyLists;
+  readonly #offsets = new Map<readonly string[], readonly number[]>();
+
+  constructor(
+    bytes: Uint8Array,
+    public position: number,
+    names: StringTable,
+    lists: PropertyLists,
+  ) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#names = names;
+    this.#lists = lists;
+  }
+
+  /** The bytes of `source` from `start` up to `end`. */
+  copy(source: Uint8Array, start: number, end: number): void {
+    if (start === end) return;
+    this.#bytes.set(source.subarray(start, end), this.position);
+    this.position += end - start;
+  }
+
+  reservation(address: bigint, size: bigint): void {
+    this.#view.setBigUint64(this.position, address);
+    this.#view.setBigUint64(this.position + 8, size);
+    this.position += 16;
+  }
+
+  /** `nameOffset`: the place of its name where that is known already. */
+  property(property: FdtProperty, nameOffset = this.#names.offsetOf(property.name)): void {
+    this.#write([property], [nameOffset]);
+  }
+
+  properties(properties: readonly FdtProperty[]): void {
+    this.#write(properties, this.#offsetsOf(this.#lists.of(properties).names));
+  }
+
+  /** A node and all below it; its depth was checked. */
+  node(node: NewNode): void {
+    this.#view.setUint32(this.position, FDT_BEGIN_NODE);
+    this.position += TOKEN_SIZE;
+    for (let i = 0; i < node.name.length; i += 1) this.#bytes[this.position + i] = node.name.charCodeAt(i);
+    this.position += padded(node.name.length + 1);
+    this.properties(node.properties);
+    for (const child of node.children ?? []) this.node(child);
+    this.#view.setUint32(this.position, FDT_END_NODE);
+    this.position += TOKEN_SIZE;
+  }
+
+  #write(properties: readonly FdtProperty[], nameOffsets: readonly number[]): void {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    let { position } = this;
+    for (let i = 0; i < properties.length; i += 1) {
+      const { value } = properties[i] as FdtProperty;
+      const { length } = value;
+      view.setUint32(position, FDT_PROP);
+      view.setUint32(position + 4, length);
+      view.setUint32(position + 8, nameOffsets[i] as number);
+      position += PROPERTY_HEADER_SIZE;
+      if (length > SHORT_VALUE) bytes.set(value, position);
+      else {
+        // A word at a time, for a store checks more than a load.
+        let at = 0;
+        for (; at + 4 <= length; at += 4) {
+          const upper = ((value[at] as number) << 24) | ((value[at + 1] as number) << 16);
+          view.setUint32(position + at, upper | ((value[at + 2] as number) << 8) | (value[at + 3] as number));
+        }
+        for (; at < length; at += 1) bytes[position + at] = value[at] as number;
+      }
+      position += padded(length);
+    }
+    this.position = position;
+  }
+
+  #offsetsOf(names: readonly string[]): readonly number[] {
+    let offsets = this.#offsets.get(names);
+    if (offsets === undefined) {
+      offsets = names.map((name) => this.#names.offsetOf(name));
+      this.#offsets.set(names, offsets);
+    }
+    return offsets;
+  }
+}

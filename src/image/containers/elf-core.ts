@@ -1,0 +1,85 @@
+import { KdumpError, within } from '../../errors.js';
+import { safePosition } from '../../bytes/position.js';
+import { PN_XNUM, PT_LOAD } from '../../elf/constants.js';
+import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../../elf/elf-header.js';
+import { programHeaderFormat, sectionHeaderFormat } from '../../elf/records.js';
+import type { InputFile } from '../../file/input-file.js';
+import { isBackup } from '../backup.js';
+import { PhysicalMemory, type Extent } from './physical-memory.js';
+
+/** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
+const MAX_LOADS = 1 << 17;
+/** p_paddr of /proc/kcore's mappings that are not of physical memory. */
+const NO_ADDRESS = (1n << 64n) - 1n;
+
+/**
+ * Physical memory from an ELF ET_CORE file whose PT_LOADs say where each piece of it lies in the file.
+ *
+ * What the table needs is checked, not more: QEMU writes an e_ehsize of 8 and p_offsets that are not page aligned (dump/dump.c), and a dump made
+ * with paging maps the same memory several times, of which the first counts.
+ *
+ * @throws KdumpError `input` when the tables are damaged, or the file holds no memory
+ */
+export function elfCoreMemory(file: InputFile): PhysicalMemory {
+  return within({ file: file.path }, () => {
+    const header = parseElfHeader(file.read(0, Math.min(ELF_HEADER_SIZE, file.size)));
+    const { phoff, phentsize } = header.fields;
+    if (phentsize !== PROGRAM_HEADER_SIZE) {
+      throw new KdumpError('input', 'wrong e_phentsize', { offset: 54, found: String(phentsize), expected: String(PROGRAM_HEADER_SIZE) });
+    }
+    const count = programHeaderCount(file, header);
+    const table = file.read(safePosition(phoff), count * PROGRAM_HEADER_SIZE);
+    const loads = programHeaderFormat
+      .parse(table, 0, count, header.byteOrder)
+      .filter((each) => each.type === PT_LOAD && each.filesz > 0n && each.paddr !== NO_ADDRESS);
+    if (loads.length === 0)
+      throw new KdumpError('input', 'the ELF core file holds no memory', {
+        found: `${count} program headers, none a PT_LOAD with contents`,
+      });
+    if (loads.every((each) => isBackup(each) || (each.offset === each.paddr && each.offset + each.filesz > BigInt(file.size)))) {
+      throw new KdumpError('input', 'an elfcorehdr by itself, not a memory dump', {
+        found: `PT_LOADs that point beyond the ${file.size} bytes of the file`,
+        remedy: 'make an image of it and the other segments with pack',
+      });
+    }
+    return new PhysicalMemory(
+      file,
+      withoutDuplicates(
+        loads.map(({ paddr, offset, filesz }) => ({ address: paddr, size: filesz, fileOffset: safePosition(offset), fileSize: filesz })),
+      ),
+    );
+  });
+}
+
+function programHeaderCount(file: InputFile, { fields, byteOrder }: ElfHeader): number {
+  let count = fields.phnum;
+  // ELF-64: with PN_XNUM the count is in sh_info of section 0.
+  if (count === PN_XNUM) {
+    if (fields.shoff === 0n) {
+      throw new KdumpError('input', 'e_phnum says that section 0 has the count', {
+        offset: 56,
+        found: 'no sections',
+        expected: 'section 0',
+      });
+    }
+    count = sectionHeaderFormat.parseOne(file.read(safePosition(fields.shoff), sectionHeaderFormat.size), 0, byteOrder).info;
+  }
+  if (count === 0 || count > MAX_LOADS) {
+    throw new KdumpError('input', 'wrong number of program headers', { offset: 56, found: String(count), expected: `1 to ${MAX_LOADS}` });
+  }
+  return count;
+}
+
+/** Of memory that several extents hold, the one that begins first keeps it. */
+function withoutDuplicates(extents: readonly Extent[]): Extent[] {
+  const result: Extent[] = [];
+  let end = 0n;
+  for (const extent of [...extents].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))) {
+    const skip = extent.address < end ? end - extent.address : 0n;
+    if (skip >= extent.size) continue;
+    const size = extent.size - skip;
+    result.push({ address: extent.address + skip, size, fileOffset: extent.fileOffset + safePosition(skip), fileSize: size });
+    end = extent.address + extent.size;
+  }
+  return result;
+}

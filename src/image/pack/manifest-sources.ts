@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { KdumpError, hex } from '../../errors.js';
+import { dataView, type ByteOrder } from '../../bytes/byte-order.js';
+import { safePosition } from '../../bytes/position.js';
+import type { InputFile } from '../../file/input-file.js';
+import { DIGEST_SIZE } from '../digest.js';
+import type { ManifestContents, ManifestDigest, ManifestSegment } from './manifest.js';
+import { sourceOfBytes, type SegmentSource } from './pack.js';
+import { REGION_TABLE_SIZE } from '../region-table.js';
+
+const CHUNK = 1 << 20;
+const MAX_PURGATORY = 1n << 20n;
+
+/**
+ * The segments of a manifest, ready to be packed; digests are computed over the others.
+ *
+ * @param open opens a file named in the manifest; the caller closes it once the image is packed
+ * @throws KdumpError `input` when a file is larger than its segment, or a digest covers a segment that is not there
+ */
+export function manifestSources(
+  segments: readonly ManifestSegment[],
+  byteOrder: ByteOrder,
+  open: (path: string) => InputFile,
+): SegmentSource[] {
+  const plain = segments.map((segment) => sourceOf(segment, open));
+  return plain.map((source, index) => {
+    const digest = segments[index]?.digest;
+    return digest === undefined ? source : withDigest(source, digest, plain, byteOrder);
+  });
+}
+
+function sourceOf({ name, address, memorySize, contents }: ManifestSegment, open: (path: string) => InputFile): SegmentSource {
+  const segment = { name, address, memorySize };
+  if (contents.kind === 'hex') return sourceOfBytes(segment, contents.bytes);
+  if (contents.kind === 'file') return sourceOfFile(segment, open(contents.path));
+  return { ...segment, size: contents.size, contents: () => filled(contents) };
+}
+
+export function sourceOfFile(segment: Pick<SegmentSource, 'name' | 'address' | 'memorySize'>, file: InputFile): SegmentSource {
+  if (BigInt(file.size) > segment.memorySize) {
+    throw new KdumpError('input', 'the file is larger than its segment', {
+      file: file.path,
+      segment: segment.name,
+      found: `${file.size} bytes`,
+      expected: `at most ${hex(segment.memorySize)}`,
+    });
+  }
+  return {
+    ...segment,
+    size: BigInt(file.size),
+    *contents() {
+      for (let at = 0; at < file.size; at += CHUNK) yield file.read(at, Math.min(CHUNK, file.size - at));
+    },
+  };
+}
+
+function* filled({ byte, size }: Extract<ManifestContents, { kind: 'fill' }>): Generator<Uint8Array> {
+  const chunk = new Uint8Array(CHUNK).fill(byte);
+  for (let left = size; left > 0n; left -= BigInt(CHUNK)) yield left < CHUNK ? chunk.subarray(0, Number(left)) : chunk;
+}
+
+/** The table and digest of a purgatory, as kexec_calculate_store_digests() of kernel/kexec_file.c stores them. */
+function withDigest(source: SegmentSource, digest: ManifestDigest, all: readonly SegmentSource[], byteOrder: ByteOrder): SegmentSource {
+  const end = [digest.tableOffset + BigInt(REGION_TABLE_SIZE), digest.digestOffset + BigInt(DIGEST_SIZE)].reduce((a, b) => (a > b ? a : b));
+  const size = source.size > end ? source.size : end;
+  if (size > source.memorySize || size > MAX_PURGATORY) {
+    throw new KdumpError('input', 'the region table or digest lies outside the segment', {
+      segment: source.name,
+      found: hex(end),
+      expected: `at most ${hex(source.memorySize < MAX_PURGATORY ? source.memorySize : MAX_PURGATORY)}`,
+    });
+  }
+  const bytes = new Uint8Array(safePosition(size));
+  let position = 0;
+  for (const piece of source.contents()) {
+    bytes.set(piece, position);
+    position += piece.length;
+  }
+  const view = dataView(bytes);
+  const hash = createHash('sha256');
+  digest.covers.forEach((name, index) => {
+    const covered = all.find((each) => each.name === name);
+    if (covered === undefined || covered === source) {
+      throw new KdumpError('input', 'the digest covers a segment that is not there', { segment: source.name, found: name });
+    }
+    const at = Number(digest.tableOffset) + 16 * index;
+    view.setBigUint64(at, covered.address, byteOrder === 'lsb');
+    view.setBigUint64(at + 8, covered.memorySize, byteOrder === 'lsb');
+    for (const piece of covered.contents()) hash.update(piece);
+    for (const piece of filled({ kind: 'fill', byte: 0, size: covered.memorySize - covered.size })) hash.update(piece);
+  });
+  bytes.set(hash.digest(), Number(digest.digestOffset));
+  return sourceOfBytes(source, bytes);
+}

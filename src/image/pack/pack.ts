@@ -1,0 +1,111 @@
+import type { Architecture } from '../../arch/architecture.js';
+import { safePosition } from '../../bytes/position.js';
+import { KdumpError } from '../../errors.js';
+import type { FileSystem } from '../../file/file-system.js';
+import { InputFile } from '../../file/input-file.js';
+import { makeFile } from '../../file/new-file.js';
+import type { KdumpImage } from '../image.js';
+import { readImage } from '../open.js';
+import { packedLayout } from '../containers/packed-layout.js';
+import type { PhysicalMemory } from '../containers/physical-memory.js';
+import type { Segment, SegmentName } from '../segment.js';
+
+/** A segment to be stored: where it belongs, and `size` bytes of contents, asked for in order. */
+export interface SegmentSource {
+  readonly name: SegmentName;
+  readonly address: bigint;
+  readonly memorySize: bigint;
+  /** `bufsz`: bytes of contents; the rest of memorySize is zero. */
+  readonly size: bigint;
+  /** Consecutive pieces of the contents, `size` bytes together; each is valid until the next is asked for. */
+  contents(): Iterable<Uint8Array>;
+}
+
+/**
+ * Writes a packed image. The same segments give the same bytes.
+ *
+ * @throws KdumpError `input` when segments overlap or have more bytes than room, or the result would be no kdump image; `io` when `path` exists and `overwrite` is not set
+ */
+export function packImage(
+  fileSystem: FileSystem,
+  path: string,
+  image: { architecture: Architecture; entry: bigint | null; segments: readonly SegmentSource[] },
+  overwrite = false,
+): void {
+  const layout = packedLayout(
+    image.architecture,
+    image.entry,
+    image.segments.map(({ name, address, memorySize, size }) => ({ name, address, memorySize, bufferSize: size })),
+  );
+  makeFile(
+    fileSystem,
+    path,
+    overwrite,
+    (descriptor) => {
+      fileSystem.write(descriptor, layout.head, 0);
+      for (const { address, fileOffset } of layout.segments) {
+        let position = fileOffset;
+        for (const piece of image.segments.find((segment) => segment.address === address)?.contents() ?? []) {
+          fileSystem.write(descriptor, piece, position);
+          position += piece.length;
+        }
+      }
+      fileSystem.write(descriptor, layout.tail, layout.tailOffset);
+    },
+    (temporary) => {
+      checkPacked(fileSystem, temporary, path);
+    },
+  );
+}
+
+/** What cannot be opened as an image is not left behind as one. */
+function checkPacked(fileSystem: FileSystem, temporary: string, path: string): void {
+  const file = InputFile.open(fileSystem, temporary);
+  try {
+    readImage(file, {});
+  } catch (error) {
+    throw error instanceof KdumpError ? new KdumpError(error.kind, error.problem, { ...error.details, file: path }) : error;
+  } finally {
+    file.close();
+  }
+}
+
+/** The segments of an open image, as sources for packing or extracting: the elfcorehdr and FDT whole, the others as they were loaded. */
+export function segmentSources({ memory, segments }: KdumpImage): SegmentSource[] {
+  return segments.map((segment) => {
+    const size = storedSize(memory, segment);
+    return {
+      name: segment.name,
+      address: segment.address,
+      memorySize: segment.memorySize,
+      size,
+      *contents() {
+        if (size === 0n) return;
+        for (const { bytes } of memory.chunks({ start: segment.address, end: segment.address + size })) yield bytes;
+      },
+    };
+  });
+}
+
+function storedSize(memory: PhysicalMemory, { name, address, memorySize, bufferSize }: Segment): bigint {
+  if (name === 'elfcorehdr' || name === 'fdt') return memorySize;
+  return bufferSize ?? sizeWithoutTrailingZeros(memory, address, memorySize);
+}
+
+const CHUNK = 1n << 20n;
+
+function sizeWithoutTrailingZeros(memory: PhysicalMemory, address: bigint, size: bigint): bigint {
+  for (let end = size; end > 0n;) {
+    const start = end > CHUNK ? end - CHUNK : 0n;
+    const bytes = memory.read(address + start, safePosition(end - start));
+    const last = bytes.findLastIndex((byte) => byte !== 0);
+    if (last >= 0) return start + BigInt(last + 1);
+    end = start;
+  }
+  return 0n;
+}
+
+/** Contents that are in memory already. */
+export function sourceOfBytes(segment: Pick<Segment, 'name' | 'address' | 'memorySize'>, bytes: Uint8Array): SegmentSource {
+  return { ...segment, size: BigInt(bytes.length), contents: () => [bytes] };
+}

@@ -1,0 +1,11 @@
+import type { Range } from '../memory/range.js';
+import type { LiveDeviceTree } from './device-tree.js';
+import type { IomemEntry } from './iomem.js';
+
+/** A machine as it is now, as far as it was told. */
+export interface MachineState {
+  readonly iomem?: readonly IomemEntry[] | undefined;
+  /** Memory blocks that are offline: /proc/iomem goes on listing them. */
+  readonly offlineMemory?: readonly Range[] | undefined;
+  readonly deviceTree?: LiveDeviceTree | undefined;
+}

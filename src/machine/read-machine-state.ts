@@ -1,0 +1,72 @@
+import { within } from '../errors.js';
+import { parseFdt } from '../fdt/fdt.js';
+import type { FileSystem } from '../file/file-system.js';
+import { readWholeFile } from '../file/input-file.js';
+import { deviceTreeOfFdt } from './device-tree-blob.js';
+import { readDeviceTreeDirectory, type DirectoryReader, type LiveDeviceTree } from './device-tree.js';
+import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from './iomem.js';
+import { readOfflineMemory } from './memory-blocks.js';
+import type { MachineState } from './machine-state.js';
+
+/** Where the state of a machine is to be read. Each may be a copy, made on the machine and brought here. */
+export interface MachineStatePaths {
+  /** `/proc/iomem`, read as root. */
+  readonly iomem?: string | undefined;
+  /** A directory such as `/proc/device-tree`, or a dtb. */
+  readonly deviceTree?: string | undefined;
+  /** `/sys/devices/system/memory`: which memory is offline. */
+  readonly memoryBlocks?: string | undefined;
+}
+
+/** The largest dtb that is read, in bytes. */
+const MAX_DEVICE_TREE = 64 << 20;
+/** All that is ever looked at in a live tree. */
+const CPUS = ['cpus'];
+
+/**
+ * The state of a machine, for {@link checkImage} and {@link changesToState}. What no path is given for is left out, and not compared.
+ *
+ * @throws KdumpError `input` when a file is not what it should be, or a memory map shows zeros only, as to readers without privilege; `io`
+ */
+export function readMachineState(fileSystem: FileSystem, { iomem, deviceTree, memoryBlocks }: MachineStatePaths): MachineState {
+  return {
+    iomem: iomem === undefined ? undefined : readIomem(fileSystem, iomem),
+    deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
+    offlineMemory:
+      memoryBlocks === undefined
+        ? undefined
+        : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
+  };
+}
+
+/** `/proc/iomem`, or a copy of it. @throws KdumpError as {@link parseIomem}; `io` */
+export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
+  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_IOMEM_TEXT)).toString('latin1');
+  return within({ file: path }, () => parseIomem(text));
+}
+
+/**
+ * The live device tree at `path`, as far as `/cpus`: a directory such as `/proc/device-tree`, or a dtb.
+ *
+ * @param only names of the root's children to read instead
+ * @throws KdumpError `input` when it is neither; `io`
+ */
+export function readDeviceTree(fileSystem: FileSystem, path: string, only: readonly string[] = CPUS): LiveDeviceTree {
+  return within({ file: path }, () =>
+    fileSystem.kindOf(path) === 'directory'
+      ? { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, only), namesAreMadeUp: true, source: path }
+      : {
+          root: deviceTreeOfFdt(parseFdt(readWholeFile(fileSystem, path, MAX_DEVICE_TREE)), only),
+          namesAreMadeUp: false,
+          source: path,
+        },
+  );
+}
+
+/** What {@link readDeviceTreeDirectory} and {@link readOfflineMemory} read through. */
+export function directoryReader(fileSystem: FileSystem): DirectoryReader {
+  return {
+    list: (path) => fileSystem.list(path),
+    readFile: (path, limit) => fileSystem.readStart(path, limit),
+  };
+}

@@ -1,0 +1,183 @@
+import { KdumpError } from '../errors.js';
+import { PT_NOTE } from '../elf/constants.js';
+import { tableOf } from '../elf/elfcorehdr.js';
+import type { ProgramHeaderTable } from '../elf/program-header-table.js';
+import type { ProgramHeader } from '../elf/records.js';
+import type { KdumpImage } from '../image/image.js';
+import type { MemoryChange } from '../machine/change.js';
+import { contains, formatRange, overlaps, type Range } from '../memory/range.js';
+import { RangeList, rangesOfPieces, type RangePiece } from '../memory/range-list.js';
+import { KIND, crashTableOf, indexesOf, rangeAt, type CrashTable } from '../description/crash-table.js';
+import { RamRanges } from '../description/crash-ram.js';
+import type { Finding } from '../check/finding.js';
+import { firstOverlapping, withFirmware } from './firmware.js';
+import { rebuiltTable } from './rebuilt-table.js';
+
+const SMALLEST_PAGE = 0x1000n;
+
+/** What becomes of one change: made, or nothing to do for the stated reason. */
+export interface ChangeEffect {
+  readonly made: boolean;
+  readonly reason: string;
+}
+
+export const MADE: ChangeEffect = { made: true, reason: '' };
+const LISTED: ChangeEffect = { made: false, reason: 'it is listed already' };
+const STAYS: ChangeEffect = { made: false, reason: 'the kernel leaves removed memory listed' };
+
+export interface MemoryPlan {
+  readonly findings: readonly Finding[];
+  /** The one of the image where nothing changes. */
+  readonly table: ProgramHeaderTable;
+  /** Those of `table`. */
+  readonly programHeaders: readonly ProgramHeader[];
+  readonly effects: readonly ChangeEffect[];
+}
+
+/**
+ * The program headers of the elfcorehdr once memory was added or removed: notes and kernel text stay, the PT_LOADs are rebuilt as the kernel's
+ * own handler does (get_crash_memory_ranges in arch/powerpc/kexec/ranges.c, crash_handle_hotplug_event in arch/x86/kernel/crash.c).
+ *
+ * @param options `compat`: `linux` for the kernel's bytes with its known defects; `force`: takes ranges that are not whole pages
+ * @throws KdumpError `refused` when memory is added that overlaps what is listed or the crashkernel range, or removed that is not listed
+ */
+export function planMemory(
+  image: KdumpImage,
+  changes: readonly MemoryChange[],
+  { compat, force = false }: { compat?: 'linux' | undefined; force?: boolean | undefined },
+): MemoryPlan {
+  const { contents } = image.elfcorehdr;
+  const unchanged = (effects: readonly ChangeEffect[]): MemoryPlan => ({
+    table: tableOf(contents),
+    get programHeaders() {
+      return contents.programHeaders;
+    },
+    effects,
+    findings: [],
+  });
+  if (changes.length === 0) return unchanged([]);
+  const crash = crashTableOf(image);
+  refuseMisplacedNote(crash);
+  const listed = new RamRanges(crash);
+  listed.refuseUnclear();
+  const { architecture } = image;
+  const ram = new RangeList(listed, architecture.mergesAdjacent);
+  const listedElsewhere = [...rangesOf(crash, KIND.backup), ...rangesOf(crash, KIND.firmware)];
+  const effects: ChangeEffect[] = [];
+  const reproducesSplit = compat === 'linux' && architecture.kernelSplitsOneByteTooLong === true;
+  let rebuilt = false;
+  /** The last change, if it removed memory, and the RAM before it. */
+  let last: { removed: Range; ram: readonly RangePiece[] } | undefined;
+  for (const [index, { action, memory }] of changes.entries()) {
+    if (!force) refuseUnaligned(action, memory);
+    if (action === 'add') {
+      const isListed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
+      if (!isListed) addTo(ram, memory, image, listedElsewhere);
+      effects.push(isListed ? LISTED : MADE);
+      rebuilt ||= !isListed || compat === 'linux';
+    } else {
+      refuseRemoval(ram, memory, image, listedElsewhere);
+      const stays = compat === 'linux' && architecture.kernelKeepsRemovedMemory === true;
+      if (!stays) {
+        if (reproducesSplit && index === changes.length - 1) last = { removed: memory, ram: ram.pieces() };
+        ram.remove(memory);
+        rebuilt = true;
+      }
+      effects.push(stays ? STAYS : MADE);
+    }
+  }
+  if (!rebuilt) return unchanged(effects);
+  const stated = image.fdt === null ? [] : (architecture.firmware?.(image.fdt.tree) ?? []);
+  const firmware = rangesOf(crash, KIND.firmware);
+  const full = withFirmware(last?.ram ?? ram.pieces(), listed, stated, firmware);
+  const pieces = last === undefined ? full : removedAsLinuxDoes(rangesOfPieces(full, listed), last.removed);
+  const keepsBackup = !(compat === 'linux' && architecture.kernelDropsBackup === true);
+  const table = rebuiltTable(crash, listed, pieces, keepsBackup);
+  return {
+    table,
+    get programHeaders() {
+      return table.toArray();
+    },
+    effects,
+    findings: firmwareFindings(firmware, (range) => firstOverlapping(pieces, listed, range)),
+  };
+}
+
+/** Memory comes and goes in whole pages; anything else is a mistyped number, such as a hexadecimal one without 0x. */
+function refuseUnaligned(action: string, memory: Range): void {
+  if (memory.start % SMALLEST_PAGE === 0n && memory.end % SMALLEST_PAGE === 0n) return;
+  throw new KdumpError('refused', `cannot ${action} memory ${formatRange(memory)}`, {
+    segment: 'elfcorehdr',
+    found: 'a range that is not whole pages',
+    expected: 'multiples of 4 KiB',
+    remedy: 'write hexadecimal numbers with 0x in front',
+    forcible: true,
+  });
+}
+
+function refuseMisplacedNote(crash: CrashTable): void {
+  if (indexesOf(crash, KIND.other).some((index) => crash.table.type(index) === PT_NOTE)) {
+    throw new KdumpError('refused', 'a PT_NOTE lies behind a PT_LOAD', { segment: 'elfcorehdr', remedy: 'reload the kdump image' });
+  }
+}
+
+function rangesOf(crash: CrashTable, kind: number): Range[] {
+  return indexesOf(crash, kind).map((index) => rangeAt(crash, index));
+}
+
+function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
+  const listed = ram.overlapping(memory) ?? listedElsewhere.find((range) => overlaps(range, memory));
+  if (listed !== undefined) {
+    throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
+      segment: 'elfcorehdr',
+      found: `${formatRange(listed)}, which is listed already`,
+      expected: 'memory that is not listed, or all of it listed',
+    });
+  }
+  if (image.crashKernel !== null && overlaps(image.crashKernel, memory)) {
+    throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
+      segment: 'elfcorehdr',
+      found: `the crashkernel range ${formatRange(image.crashKernel)} in it`,
+      expected: 'memory outside of it',
+    });
+  }
+  ram.add(memory);
+}
+
+function refuseRemoval(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
+  if (ram.covers(memory)) return;
+  const needed = [...(image.crashKernel === null ? [] : [image.crashKernel]), ...listedElsewhere].find((range) => overlaps(range, memory));
+  throw new KdumpError('refused', `cannot remove memory ${formatRange(memory)}`, {
+    segment: 'elfcorehdr',
+    found: needed === undefined ? 'memory that is not listed, or only in part' : `${formatRange(needed)} in it, which the kdump image uses`,
+    expected: 'memory that is listed as RAM',
+  });
+}
+
+/** kexec-tools lists firmware in whole pages, a rebuild lists what the FDT says: a range that changes without being asked for is worth a word. */
+function firmwareFindings(firmware: readonly Range[], rangeNow: (range: Range) => Range | undefined): Finding[] {
+  return firmware.flatMap((listed): Finding[] => {
+    const now = rangeNow(listed);
+    if (now === undefined || (now.start === listed.start && now.end === listed.end)) return [];
+    return [
+      {
+        severity: 'info',
+        code: 'firmware-exact',
+        message: `firmware memory ${formatRange(listed)} becomes ${formatRange(now)}, its exact size by the FDT, as at every rebuild by the kernel`,
+      },
+    ];
+  });
+}
+
+/** remove_mem_range() of arch/powerpc/kexec/ranges.c: the right half of a split goes to the end of the list, one byte too long. */
+function removedAsLinuxDoes(ranges: readonly Range[], removed: Range): Range[] {
+  const index = ranges.findIndex((range) => contains(range, removed));
+  const hit = ranges[index];
+  if (hit === undefined) return [...ranges];
+  const left = hit.start < removed.start ? [{ start: hit.start, end: removed.start }] : [];
+  const right = removed.end < hit.end ? { start: removed.end, end: hit.end } : undefined;
+  const others = [ranges.slice(0, index), ranges.slice(index + 1)] as const;
+  if (right === undefined) return [...others[0], ...left, ...others[1]];
+  if (left.length === 0) return [...others[0], right, ...others[1]];
+  return [...others[0], ...left, ...others[1], { start: right.start, end: right.end + 1n }];
+}

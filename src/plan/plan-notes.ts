@@ -1,0 +1,70 @@
+import { KdumpError } from '../errors.js';
+import { PT_NOTE } from '../elf/constants.js';
+import { P_PADDR, type ProgramHeaderTable } from '../elf/program-header-table.js';
+import type { ProgramHeader } from '../elf/records.js';
+import type { KdumpImage } from '../image/image.js';
+import type { CpuChange } from '../machine/change.js';
+import { crashTableOf } from '../description/crash-table.js';
+import type { ChangeEffect } from './plan-memory.js';
+import { knownCpus } from '../description/capacity.js';
+
+export interface NotesPlan {
+  readonly table: ProgramHeaderTable;
+  /** For each CPU change. */
+  readonly effects: readonly ChangeEffect[];
+}
+
+/**
+ * Puts the PT_NOTEs of added CPUs behind those of the others. The kernel lists every possible CPU from the start (for_each_possible_cpu in
+ * crash_prepare_elf64_headers), kexec-tools those that were present, so a note is missing only when there are more CPUs than notes.
+ *
+ * @param table what the PT_NOTEs are put into
+ * @throws KdumpError `refused` when a CPU has no note and the change does not say where its crash notes are
+ */
+export function planNotes(image: KdumpImage, changes: readonly CpuChange[], table: ProgramHeaderTable): NotesPlan {
+  const withNode = new Set(knownCpus(image).flatMap(({ threads }) => threads));
+  if (changes.length === 0) return { table, effects: [] };
+  const { cpuNoteCount } = crashTableOf(image);
+  const listed = new Set(Array.from({ length: cpuNoteCount }, (_, index) => table.value(index, P_PADDR)));
+  const added: ProgramHeader[] = [];
+  const noteCount = (): number => cpuNoteCount + added.length;
+  const effects = changes.map(({ action, cpu }): ChangeEffect => {
+    if (action === 'remove') {
+      if (image.fdt === null && cpu.id >= noteCount()) {
+        throw new KdumpError('refused', `cannot remove CPU ${cpu.id}`, {
+          segment: 'elfcorehdr',
+          found: `PT_NOTEs for ${noteCount()} CPUs`,
+          expected: `at most ${noteCount() - 1}`,
+        });
+      }
+      return { made: false, reason: 'its PT_NOTE stays, as the kernel leaves it' };
+    }
+    if (cpu.crashNotes !== undefined) {
+      if (listed.has(cpu.crashNotes.address)) return { made: false, reason: 'its PT_NOTE is listed already' };
+      listed.add(cpu.crashNotes.address);
+      added.push(noteFor(cpu.crashNotes));
+      withNode.add(cpu.id);
+      return { made: true, reason: '' };
+    }
+    // Without an FDT the id is the kernel's CPU number, and the notes come in its order.
+    const hasNote = image.fdt === null ? cpu.id < noteCount() : withNode.has(cpu.id) || withNode.size < noteCount();
+    if (!hasNote && image.architecture.listsPossibleCpus !== true) {
+      throw new KdumpError('refused', `cannot add CPU ${cpu.id}: the elfcorehdr lists no crash notes for it`, {
+        segment: 'elfcorehdr',
+        found: `PT_NOTEs for ${noteCount()} CPUs, which were present when the image was loaded`,
+        expected: 'one for each CPU',
+        remedy:
+          'give "crashNotes" with address and size in a change file (/sys/devices/system/cpu/cpuN/crash_notes and crash_notes_size), or reload the kdump image',
+      });
+    }
+    withNode.add(cpu.id);
+    return { made: false, reason: hasNote ? 'its PT_NOTE is listed already' : 'no PT_NOTE' };
+  });
+  if (added.length === 0) return { table, effects };
+  return { table: table.assembled([{ from: 0, to: cpuNoteCount }, ...added, { from: cpuNoteCount, to: table.length }]), effects };
+}
+
+/** As crash_prepare_elf64_headers() writes it. */
+function noteFor({ address, size }: { address: bigint; size: bigint }): ProgramHeader {
+  return { type: PT_NOTE, flags: 0, offset: address, vaddr: 0n, paddr: address, filesz: size, memsz: size, align: 0n };
+}

@@ -1,0 +1,107 @@
+import { KdumpError, within } from '../errors.js';
+import { alignUp } from '../bytes/align.js';
+import { equalBytes } from '../bytes/compare.js';
+import { elfcorehdrSize, parseElfcorehdrIn, programHeaderCapacity, tableOf, writeElfcorehdr } from '../elf/elfcorehdr.js';
+import type { ProgramHeaderTable } from '../elf/program-header-table.js';
+import type { KdumpImage } from '../image/image.js';
+import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
+import type { Finding } from '../check/finding.js';
+import { planCpus, type CpuPlanOptions, type DerivedProperty } from './plan-cpus.js';
+import { planDigest, type DigestOutcome } from './plan-digest.js';
+import { planFdt } from './plan-fdt.js';
+import { planMemory, type ChangeEffect } from './plan-memory.js';
+import { planNotes } from './plan-notes.js';
+import type { SegmentPlan } from './segment-plan.js';
+
+/** How a change is to be planned. */
+export interface PlanOptions extends CpuPlanOptions {
+  /** Goes on where a refusal says that it is forcible. */
+  readonly force?: boolean | undefined;
+}
+
+/** What is to be written, all of it computed and checked. */
+export interface Plan {
+  readonly image: KdumpImage;
+  readonly changes: readonly { readonly change: Change; readonly effect: ChangeEffect }[];
+  /** The segments that changes can touch: elfcorehdr, FDT, and the purgatory where its digest covers one of them. */
+  readonly segments: readonly SegmentPlan[];
+  readonly derived: readonly DerivedProperty[];
+  readonly digest: DigestOutcome;
+  readonly findings: readonly Finding[];
+}
+
+/** Whether nothing would be written. */
+export function isNothingToDo(plan: Plan): boolean {
+  return plan.segments.every(({ before, after }) => equalBytes(before, after));
+}
+
+/** More than e_phnum can count; a larger segment's tail is never used. */
+const MAX_ELFCOREHDR = BigInt(elfcorehdrSize(0xffff));
+
+/**
+ * What `changes`, in their order, come to in the bytes of `image`. Reads the elfcorehdr, the FDT and the purgatory, and the segments that the
+ * digest covers only where it has to change. Writes nothing.
+ *
+ * @throws KdumpError `refused` when a change conflicts with the image or does not fit, or the digest could not be brought right; `input` when
+ *   the image is damaged
+ */
+export function planHotplug(image: KdumpImage, changes: readonly Change[], options: PlanOptions = {}): Plan {
+  return within({ file: image.memory.path }, () => plan(image, changes, options));
+}
+
+function plan(image: KdumpImage, changes: readonly Change[], options: PlanOptions): Plan {
+  const memoryChanges = changes.filter((change): change is MemoryChange => 'memory' in change);
+  const cpuChanges = changes.filter((change): change is CpuChange => 'cpu' in change);
+  const { refusesChanges } = image.architecture;
+  if (refusesChanges !== undefined)
+    throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
+  const memory = planMemory(image, memoryChanges, options);
+  const notes = planNotes(image, cpuChanges, memory.table);
+  const cpus = planCpus(image, cpuChanges, options);
+
+  const findings: Finding[] = [...memory.findings];
+  const elfcorehdr = planElfcorehdr(image, notes.table, options);
+  const segments = [elfcorehdr];
+  const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.table.length), options.compat, findings);
+  if (fdt !== undefined) segments.push(fdt);
+  const digest = planDigest(image, segments, findings, options.force === true);
+  if (digest.segment !== undefined) segments.push(digest.segment);
+
+  // A CPU has a node and a note; where either is made, the change is.
+  const cpuEffects = notes.effects.map((note, index) => (note.made || image.fdt === null ? note : (cpus.effects[index] ?? note)));
+  const effects = { memory: memory.effects.values(), cpu: cpuEffects.values() };
+  return {
+    image,
+    changes: changes.map((change) => ({ change, effect: effects['memory' in change ? 'memory' : 'cpu'].next().value as ChangeEffect })),
+    segments,
+    derived: cpus.derived,
+    digest: digest.outcome,
+    findings,
+  };
+}
+
+function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }: PlanOptions): SegmentPlan {
+  const { segment, contents } = image.elfcorehdr;
+  const capacity = programHeaderCapacity(segment.memorySize);
+  const unchanged = tableOf(contents);
+  const used = elfcorehdrSize(unchanged.length);
+  const needed = elfcorehdrSize(table.length);
+  // The kernel counts one program header more, and rounds up to 4 KiB (crash_prepare_elf64_headers in kernel/crash_core.c).
+  const kernelNeeds = alignUp(BigInt(elfcorehdrSize(table.length + 1)), 0x1000n);
+  const fits = table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || table === unchanged);
+  if (!fits) {
+    throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
+      segment: 'elfcorehdr',
+      found: `${table.length} program headers, which take ${compat === 'linux' ? kernelNeeds : needed} bytes`,
+      expected: `at most ${segment.memorySize} bytes (memsz), ${capacity} program headers`,
+      remedy: 'reload the kdump image with a larger reservation (kexec --hotplug, or CONFIG_CRASH_MAX_MEMORY_RANGES)',
+    });
+  }
+  const size = segment.memorySize < MAX_ELFCOREHDR ? segment.memorySize : MAX_ELFCOREHDR;
+  const before = image.memory.read(segment.address, Number(size));
+  const after = new Uint8Array(before);
+  writeElfcorehdr(contents.header, table, after);
+  if (needed < used) after.fill(0, needed, used);
+  parseElfcorehdrIn(after);
+  return { name: 'elfcorehdr', address: segment.address, before, after };
+}

@@ -1,0 +1,198 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { architectureNamed } from '../../src/arch/registry.js';
+import type { ProgramHeader } from '../../src/elf/records.js';
+import { planMemory } from '../../src/plan/plan-memory.js';
+import type { KdumpImage } from '../../src/image/image.js';
+import type { MemoryChange } from '../../src/machine/change.js';
+import { formatRange, rangeOfSize, type Range } from '../../src/memory/range.js';
+import { elfcorehdr, load, note } from '../helpers/elfcorehdr.js';
+import { thrown } from '../helpers/thrown.js';
+
+const MIB = 1n << 20n;
+const NOTES = [note(0x1000n), note(0x2000n), note(0x3000n, 0x10024n)];
+const BACKUP = load(0n, 0x10000n, 0x22990000n);
+const CRASH_KERNEL = rangeOfSize(0x20000000n, 0x20000000n);
+const FIRST: Range = { start: 0x10000n, end: 0x20000000n };
+const SECOND: Range = { start: 0x40000000n, end: 0x80000000n };
+
+/** A ppc64le image that lists `ram`. Planning memory looks at nothing else of it. */
+function imageWith(programHeaders: readonly ProgramHeader[]): KdumpImage {
+  return {
+    architecture: architectureNamed('ppc64le'),
+    crashKernel: CRASH_KERNEL,
+    elfcorehdr: { contents: elfcorehdr(programHeaders) },
+    fdt: null,
+  } as unknown as KdumpImage;
+}
+
+const usual = (...ram: Range[]): ProgramHeader[] => [...NOTES, BACKUP, ...ram.map(({ start, end }) => load(start, end))];
+const base = imageWith(usual(FIRST, SECOND));
+const change =
+  (action: 'add' | 'remove') =>
+  (start: bigint, size: bigint): MemoryChange => ({ action, memory: rangeOfSize(start, size) });
+const [add, remove] = [change('add'), change('remove')];
+const plan = (image: KdumpImage, changes: readonly MemoryChange[], compat?: 'linux'): readonly ProgramHeader[] =>
+  planMemory(image, changes, { compat }).programHeaders;
+const shown = (headers: readonly ProgramHeader[]): string[] =>
+  headers.filter(({ type }) => type === 1).map(({ paddr, memsz }) => formatRange(rangeOfSize(paddr, memsz)));
+
+describe('added memory', () => {
+  test('joins the range it touches; notes and backup stay', () => {
+    expect(plan(base, [add(0x80000000n, 256n * MIB)])).toEqual(usual(FIRST, { start: 0x40000000n, end: 0x90000000n }));
+  });
+
+  test('apart from all others, in its place', () => {
+    expect(plan(base, [add(0x100000000n, MIB)])).toEqual(usual(FIRST, SECOND, rangeOfSize(0x100000000n, MIB)));
+  });
+
+  test('that is listed already changes nothing, and says so', () => {
+    const result = planMemory(base, [add(0x50000000n, MIB)], {});
+    expect(result.programHeaders).toBe(base.elfcorehdr.contents.programHeaders);
+    expect(result.effects).toMatchObject([{ made: false }]);
+  });
+
+  test('ending at 2^64', () => {
+    expect(shown(plan(base, [add((1n << 64n) - MIB, MIB)])).at(-1)).toBe('0xfffffffffff00000-0xffffffffffffffff');
+  });
+
+  test.each([
+    ['overlaps the end of a range', 0x7ff00000n, 2n * MIB],
+    ['overlaps its start', 0x3ff00000n, 2n * MIB],
+    ['holds a range', 0x10000n, 0x100000000n],
+    ['lies in the crashkernel range', 0x30000000n, MIB],
+  ])('that %s is refused', (_, start, size) => {
+    expect(thrown(() => plan(base, [add(start, size)]))).toMatchObject({ kind: 'refused', details: { segment: 'elfcorehdr' } });
+  });
+});
+
+describe('removed memory', () => {
+  test.each([
+    ['from the middle', 0x50000000n, 0x10000000n, ['0x40000000-0x4fffffff', '0x60000000-0x7fffffff']],
+    ['from the start', 0x40000000n, 0x10000000n, ['0x50000000-0x7fffffff']],
+    ['from the end', 0x70000000n, 0x10000000n, ['0x40000000-0x6fffffff']],
+    ['all of a range', 0x40000000n, 0x40000000n, []],
+  ])('%s', (_, start, size, left) => {
+    expect(shown(plan(base, [remove(start, size)]))).toEqual(['0x0-0xffff', '0x10000-0x1fffffff', ...left]);
+  });
+
+  test.each([
+    ['is not there', 0x80000000n, MIB],
+    ['is there in part', 0x7ff00000n, 2n * MIB],
+    ['is the crashkernel range', 0x20000000n, MIB],
+    ['is backed up', 0n, 0x10000n],
+  ])('that %s is refused', (_, start, size) => {
+    expect(thrown(() => plan(base, [remove(start, size)]))).toMatchObject({ kind: 'refused', details: { segment: 'elfcorehdr' } });
+  });
+
+  describe('as Linux does it: the right half of a split goes to the end, one byte too long', () => {
+    // remove_mem_range() of arch/powerpc/kexec/ranges.c, kdump-rules M3.
+    test.each([
+      ['from the middle', 0x50000000n, 0x10000000n, ['0x10000-0x1fffffff', '0x40000000-0x4fffffff', '0x60000000-0x80000000']],
+      ['from the start', 0x40000000n, 0x10000000n, ['0x10000-0x1fffffff', '0x50000000-0x7fffffff']],
+      ['from the end', 0x70000000n, 0x10000000n, ['0x10000-0x1fffffff', '0x40000000-0x6fffffff']],
+      ['all of a range', 0x40000000n, 0x40000000n, ['0x10000-0x1fffffff']],
+      ['from the middle of the first', 0x1000000n, 0x1000000n, ['0x10000-0xffffff', '0x40000000-0x7fffffff', '0x2000000-0x20000000']],
+    ])('%s', (_, start, size, left) => {
+      expect(shown(plan(base, [remove(start, size)], 'linux'))).toEqual(['0x0-0xffff', ...left]);
+    });
+
+    test.each([[undefined], ['linux' as const]])('the next rebuild takes such a range at its true size (%s)', (compat) => {
+      const split = imageWith(plan(base, [remove(0x50000000n, 0x10000000n)], 'linux'));
+      expect(plan(split, [add(0x50000000n, 0x10000000n)], compat)).toEqual(usual(FIRST, SECOND));
+    });
+  });
+});
+
+describe('what is not clear is refused', () => {
+  test('case 20: overlapping PT_LOADs', () => {
+    const image = imageWith(usual(FIRST, SECOND, rangeOfSize(0x50000000n, MIB)));
+    expect(thrown(() => plan(image, [add(0x80000000n, MIB)]))).toMatchObject({ kind: 'refused', problem: 'two PT_LOADs overlap' });
+  });
+
+  test('a PT_NOTE behind a PT_LOAD', () => {
+    const image = imageWith([...usual(FIRST), note(0x5000n)]);
+    expect(thrown(() => plan(image, [add(0x80000000n, MIB)]))).toMatchObject({ kind: 'refused' });
+  });
+
+  test('case 23: program headers of unknown type stay, at the end', () => {
+    const unknown: ProgramHeader = { ...note(0x7000n), type: 0x6fffffff };
+    expect(plan(imageWith([...usual(FIRST), unknown]), [add(0x80000000n, MIB)])).toEqual([
+      ...usual(FIRST, rangeOfSize(0x80000000n, MIB)),
+      unknown,
+    ]);
+  });
+});
+
+describe('properties', () => {
+  /** Blocks of 1 MiB from 2 GiB on, which the base does not list. */
+  const anyBlocks = fc.uniqueArray(fc.nat({ max: 40 }), { minLength: 1, maxLength: 12 });
+  const block = (index: number): [bigint, bigint] => [0x80000000n + BigInt(index) * MIB, MIB];
+
+  test('adding and then removing the same gives the program headers before', () => {
+    fc.assert(
+      fc.property(anyBlocks, (blocks) => {
+        const grown = imageWith(
+          plan(
+            base,
+            blocks.map((index) => add(...block(index))),
+          ),
+        );
+        expect(
+          plan(
+            grown,
+            blocks.map((index) => remove(...block(index))),
+          ),
+        ).toEqual(usual(FIRST, SECOND));
+      }),
+    );
+  });
+
+  test('the order of adds, and whether they come at once or one by one, does not matter', () => {
+    fc.assert(
+      fc.property(anyBlocks, (blocks) => {
+        const atOnce = plan(
+          base,
+          [...blocks].sort((a, b) => a - b).map((index) => add(...block(index))),
+        );
+        expect(
+          plan(
+            base,
+            blocks.map((index) => add(...block(index))),
+          ),
+        ).toEqual(atOnce);
+        let image = base;
+        for (const index of blocks) image = imageWith(plan(image, [add(...block(index))]));
+        expect(image.elfcorehdr.contents.programHeaders).toEqual(atOnce);
+      }),
+    );
+  });
+
+  test('making a change twice is making it once', () => {
+    fc.assert(
+      fc.property(anyBlocks, (blocks) => {
+        const changes = blocks.map((index) => add(...block(index)));
+        const image = imageWith(plan(base, changes));
+        expect(plan(image, changes)).toBe(image.elfcorehdr.contents.programHeaders);
+      }),
+    );
+  });
+
+  test('a rebuilt list is ascending, touches nothing, and keeps every note', () => {
+    fc.assert(
+      fc.property(anyBlocks, anyBlocks, (blocks, removed) => {
+        const changes = [
+          ...blocks.map((index) => add(...block(index))),
+          ...removed.filter((index) => blocks.includes(index)).map((index) => remove(...block(index))),
+        ];
+        const headers = plan(base, changes);
+        expect(headers.slice(0, NOTES.length)).toEqual(NOTES);
+        const loads = headers.filter(({ type, offset, paddr }) => type === 1 && offset === paddr);
+        loads.forEach(({ paddr, memsz }, index) => {
+          const next = loads[index + 1];
+          if (next !== undefined) expect(paddr + memsz < next.paddr).toBe(true);
+        });
+      }),
+    );
+  });
+});
