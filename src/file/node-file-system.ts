@@ -117,13 +117,13 @@ export const nodeFileSystem: FileSystem = {
   readStart(path, limit) {
     const descriptor = nodeFileSystem.open(path, 'read');
     try {
-      return attempt('read', path, () => readStream(descriptor, limit));
+      return attempt('read', path, () => readStream(descriptor, limit, fstatSync(descriptor).size));
     } finally {
       nodeFileSystem.close(descriptor);
     }
   },
   readStandardInput(limit) {
-    const bytes = attempt('read', 'standard input', () => readStream(0, limit + 1));
+    const bytes = attempt('read', 'standard input', () => readStream(0, limit + 1, 0));
     if (bytes.length > limit) {
       throw new KdumpError('input', 'too much input', {
         file: 'standard input',
@@ -235,13 +235,20 @@ function copyData(source: number, target: number, copied?: (bytes: number) => vo
 }
 
 const PIECE = 1 << 16;
+/** For what comes a few kilobytes at a time, such as the many files of /proc. */
+const piece = new Uint8Array(PIECE);
 
-/** At most `limit` bytes, from where the descriptor stands; memory grows with what comes, not with `limit`. */
-function readStream(descriptor: number, limit: number): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  // Files of /proc come a few kilobytes at a time: one buffer for all.
-  const piece = new Uint8Array(PIECE);
+/**
+ * At most `limit` bytes, from where the descriptor stands; memory grows with what comes, not with `limit`.
+ *
+ * @param size what the file is said to have, which is nothing for files of /proc: so much is read without a copy
+ */
+function readStream(descriptor: number, limit: number, size: number): Uint8Array {
+  const whole = new Uint8Array(Math.min(limit, size > PIECE ? size + 1 : 0));
   let total = 0;
+  for (let count = 1; count > 0 && total < whole.length; total += count) count = readAvailable(descriptor, whole.subarray(total));
+  if (total < whole.length || total === limit) return whole.subarray(0, total);
+  const pieces = [whole];
   while (total < limit) {
     const count = readAvailable(descriptor, piece.subarray(0, limit - total));
     if (count === 0) break;

@@ -30,10 +30,15 @@ export function parseChanges(text: string): Change[] {
     throw new KdumpError('usage', 'change file is empty', { found: excerpt(text.trim()), expected: '{ "changes": [ … ] }' });
   }
   const several = documents.length > 1;
-  return documents.flatMap(({ value, line }) => parseDocument(value, several ? `line ${line}` : ''));
+  const changes: Change[] = [];
+  for (const document of documents) {
+    if (document instanceof Converted) changes.push(document.result as Change);
+    else addDocument(changes, document.value, several ? `line ${document.line}` : '');
+  }
+  return changes;
 }
 
-/** Makes a change of a value as soon as it was read. The first that is none, and all after it, stay: parseDocument tells what is wrong, and where. */
+/** Makes a change of a value as soon as it was read. The first that is none, and all after it, stay: addDocument tells what is wrong, and where. */
 function changeConverter(): Convert {
   let failed = false;
   return (value) => {
@@ -47,13 +52,14 @@ function changeConverter(): Convert {
   };
 }
 
-function parseDocument(value: JsonValue, place: string): Change[] {
-  if (value instanceof Converted) return [value.result as Change];
+function addDocument(changes: Change[], value: JsonValue, place: string): void {
   const fields = readObject(value, place, ['changes', 'action', 'memory', 'cpu'], '{ "changes": [ … ] }');
   if (fields.size === 0) throw wrongValue(undefined, inside(place, 'changes'), 'an array');
-  if (!fields.has('changes')) return [parseChange(value, place)];
-  const changes = readArray(readObject(value, place, ['changes']).get('changes'), inside(place, 'changes'));
-  return changes.map((change, index) =>
-    change instanceof Converted ? (change.result as Change) : parseChange(change, inside(place, `changes[${index}]`)),
-  );
+  if (!fields.has('changes')) {
+    changes.push(parseChange(value, place));
+    return;
+  }
+  const list = readArray(readObject(value, place, ['changes']).get('changes'), inside(place, 'changes'));
+  for (const [index, change] of list.entries())
+    changes.push(change instanceof Converted ? (change.result as Change) : parseChange(change, inside(place, `changes[${index}]`)));
 }

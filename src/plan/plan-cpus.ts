@@ -60,7 +60,8 @@ class CpuPlanner {
   private readonly parent;
   private readonly before: readonly Cpu[];
   private cpus: PlannedCpus;
-  private readonly derived: DerivedProperty[] = [];
+  /** By the name of the node, for those that are added in the end. */
+  private readonly derived = new Map<string, DerivedProperty[]>();
   private readonly live: readonly LiveCpu[] | undefined;
   /** The live CPUs by id and by thread, the first of each. */
   private readonly liveById: ReadonlyMap<number, LiveCpu>;
@@ -83,7 +84,7 @@ class CpuPlanner {
 
   plan(changes: readonly CpuChange[]): CpuPlan {
     const effects = changes.map((change) => (change.action === 'add' ? this.add(change) : this.remove(change)));
-    return { edits: this.edits(), effects, derived: this.derived };
+    return { edits: this.edits(), effects, derived: [...this.derived.values()].flat() };
   }
 
   private add({ cpu }: CpuChange): ChangeEffect {
@@ -105,6 +106,7 @@ class CpuPlanner {
     if (this.cpus.size === 1)
       throw this.refused(`cannot remove CPU ${cpu.id}`, 'the last CPU of the FDT', 'a CPU that the capture kernel can boot on');
     this.cpus.remove(there);
+    this.derived.delete(there.name);
     this.liveTreeTaken = false;
     return MADE;
   }
@@ -214,7 +216,9 @@ class CpuPlanner {
   }
 
   private note(node: string, property: string, how: string): void {
-    this.derived.push({ node, property, how });
+    const there = this.derived.get(node);
+    if (there === undefined) this.derived.set(node, [{ node, property, how }]);
+    else there.push({ node, property, how });
   }
 
   private edits(): FdtEdit[] {

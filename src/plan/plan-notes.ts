@@ -5,8 +5,12 @@ import type { ProgramHeader } from '../elf/records.js';
 import type { KdumpImage } from '../image/image.js';
 import type { CpuChange } from '../machine/change.js';
 import { crashTableOf } from '../description/crash-table.js';
-import type { ChangeEffect } from './plan-memory.js';
+import { MADE, type ChangeEffect } from './plan-memory.js';
 import { knownCpus } from '../description/capacity.js';
+
+const STAYS: ChangeEffect = { made: false, reason: 'its PT_NOTE stays, as the kernel leaves it' };
+const LISTED: ChangeEffect = { made: false, reason: 'its PT_NOTE is listed already' };
+const NONE: ChangeEffect = { made: false, reason: 'no PT_NOTE' };
 
 export interface NotesPlan {
   readonly table: ProgramHeaderTable;
@@ -37,14 +41,14 @@ export function planNotes(image: KdumpImage, changes: readonly CpuChange[], tabl
           expected: `at most ${noteCount() - 1}`,
         });
       }
-      return { made: false, reason: 'its PT_NOTE stays, as the kernel leaves it' };
+      return STAYS;
     }
     if (cpu.crashNotes !== undefined) {
-      if (listed.has(cpu.crashNotes.address)) return { made: false, reason: 'its PT_NOTE is listed already' };
+      if (listed.has(cpu.crashNotes.address)) return LISTED;
       listed.add(cpu.crashNotes.address);
       added.push(noteFor(cpu.crashNotes));
       withNode.add(cpu.id);
-      return { made: true, reason: '' };
+      return MADE;
     }
     // Without an FDT the id is the kernel's CPU number, and the notes come in its order.
     const hasNote = image.fdt === null ? cpu.id < noteCount() : withNode.has(cpu.id) || withNode.size < noteCount();
@@ -58,7 +62,7 @@ export function planNotes(image: KdumpImage, changes: readonly CpuChange[], tabl
       });
     }
     withNode.add(cpu.id);
-    return { made: false, reason: hasNote ? 'its PT_NOTE is listed already' : 'no PT_NOTE' };
+    return hasNote ? LISTED : NONE;
   });
   if (added.length === 0) return { table, effects };
   return { table: table.assembled([{ from: 0, to: cpuNoteCount }, ...added, { from: cpuNoteCount, to: table.length }]), effects };

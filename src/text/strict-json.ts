@@ -39,10 +39,13 @@ export interface JsonDocument {
  *
  * @param convert sees each document, and before it each item of the arrays in it that are values of its members: so a text of many small
  *   items is never in memory as values all at once
+ * @returns a document that was converted as nothing but that: where it stood matters only for what is wrong with it
  * @throws KdumpError `usage`, with `line N, column N` as its segment, for text that is not JSON, an object with the same key twice,
  *   nesting deeper than 32, or more than 400,000 objects and arrays or 1,000,000 values
  */
-export function parseJsonDocuments(text: string, convert: Convert = (value) => value): JsonDocument[] {
+export function parseJsonDocuments(text: string): JsonDocument[];
+export function parseJsonDocuments(text: string, convert: Convert): (JsonDocument | Converted)[];
+export function parseJsonDocuments(text: string, convert: Convert = (value) => value): (JsonDocument | Converted)[] {
   return new Parser(text, convert).documents();
 }
 
@@ -59,8 +62,8 @@ class Parser {
     private readonly convert: Convert,
   ) {}
 
-  documents(): JsonDocument[] {
-    const documents: JsonDocument[] = [];
+  documents(): (JsonDocument | Converted)[] {
+    const documents: (JsonDocument | Converted)[] = [];
     if (this.text.charCodeAt(0) === BYTE_ORDER_MARK) this.position = 1;
     let line = 1;
     let counted = 0;
@@ -71,10 +74,10 @@ class Parser {
       const start = this.position;
       if (severalLines) throw this.syntax('the end of the file after a document of several lines');
       line += countLines(this.text, counted, start);
-      const value = this.value();
+      const value = this.convert(this.value());
       counted = start;
       severalLines = countLines(this.text, start, this.position) > 0;
-      documents.push({ value: this.convert(value), line });
+      documents.push(value instanceof Converted ? value : { value, line });
       this.oneLine = true;
       this.skipBlanksInLine();
       if (this.position < this.text.length && this.text.charCodeAt(this.position) !== NEWLINE) {

@@ -122,6 +122,22 @@ describe('a change file of 100 MB', () => {
   });
 });
 
+describe('100,000 changes', () => {
+  const list = (what: (index: number) => object): string =>
+    Array.from({ length: 100_000 }, (_, index) => JSON.stringify({ action: index % 2 === 0 ? 'add' : 'remove', ...what(index) })).join(
+      '\n',
+    );
+
+  test.each<[string, (index: number) => object]>([
+    ['of memory', (index) => ({ memory: { start: `0x${(0x100000000000 + (index >> 1) * 0x10000000).toString(16)}`, size: '256M' } })],
+    ['of CPUs', (index) => ({ cpu: { id: 2 + ((index >> 1) % 6) } })],
+  ])('%s', (name, what) => {
+    writeFileSync(at('many.json'), list(what));
+    const image = copyOf('ppc64le-64k', folder);
+    expectSmall(`100,000 changes ${name}, apply`, ['apply', image, '--quiet', '--prune-cpus', '--changes', at('many.json')]);
+  });
+});
+
 describe('a journal almost as large as it may be', () => {
   /** Of an image that holds what the patch wrote, as an undo file or a journal beside it. */
   function withJournal(kind: 'journal' | 'undo'): { image: string; path: string } {

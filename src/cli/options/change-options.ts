@@ -69,14 +69,19 @@ export function planOptionsFrom({ deviceTree, compat, pruneCpus, force }: Change
 
 function readChanges(fileSystem: FileSystem, path: string): Change[] {
   try {
-    const bytes = path === '-' ? fileSystem.readStandardInput(MAX_CHANGE_FILE) : readWholeFile(fileSystem, path, MAX_CHANGE_FILE);
-    return parseChanges(Buffer.from(bytes).toString('utf8'));
+    return parseChanges(textOf(fileSystem, path));
   } catch (error) {
     if (!(error instanceof KdumpError)) throw error;
     const located = error.within({ file: path === '-' ? 'standard input' : path });
     // Whatever is wrong with a change file is a mistake in how the program was called.
     return raise(located.kind === 'input' ? new KdumpError('usage', located.problem, located.details) : located);
   }
+}
+
+/** Of its own, so that the bytes need not be kept while the text is read. */
+function textOf(fileSystem: FileSystem, path: string): string {
+  const bytes = path === '-' ? fileSystem.readStandardInput(MAX_CHANGE_FILE) : readWholeFile(fileSystem, path, MAX_CHANGE_FILE);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
 }
 
 function raise(error: KdumpError): never {
