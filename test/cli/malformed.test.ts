@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { fixtureImage, section } from '../helpers/fixtures.js';
-import { has, run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { has, scratchFolder } from '../helpers/run.js';
 
 // Input that is not a kdump image, or is a damaged one: one clear line, exit code 3, and the file stays as it was.
 

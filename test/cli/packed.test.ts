@@ -4,7 +4,8 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Capture } from '../helpers/capture-image.js';
 import { FIXTURES, fixtureImage, section } from '../helpers/fixtures.js';
-import { has, run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { has, scratchFolder } from '../helpers/run.js';
 
 const folder = scratchFolder();
 const IMAGES = ['ppc64le-64k', 'ppc64le-64k-no-hotplug', 'ppc64le-4k', 'tiny-ppc64'] as const;

@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { copyOf, section, type FixtureImage } from '../helpers/fixtures.js';
-import { run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { scratchFolder } from '../helpers/run.js';
 import { tightFdt } from '../helpers/tight-fdt.js';
 
 // A change that was understood and is not made: one line, exit code 4, and not a byte of the file is touched.

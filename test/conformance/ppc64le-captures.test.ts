@@ -4,7 +4,8 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Capture, type ImageFile, type Step } from '../helpers/capture-image.js';
-import { has, run, scratchFolder, type RunResult } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { has, scratchFolder, type RunResult } from '../helpers/run.js';
 
 // What the kernel's own handler made of each event is what this program has to make of it, from the state before and the event alone.
 

@@ -527,7 +527,7 @@ export function coreFile(path: string, built: Built, loads: readonly CoreLoad[],
 
 /**
  * Runs the program in this process: the hundreds of runs of the conformance tests would spend most of their time starting it. The bundle itself
- * runs in the tests of the command line and of the ppc64le captures.
+ * runs in the tests of the command line.
  */
 export function run(args: readonly string[], { input = '' }: { input?: string } = {}): RunResult {
   return runHere(args, { fileSystem: { ...nodeFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) } });

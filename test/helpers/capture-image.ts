@@ -3,7 +3,7 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, 
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { run } from './run.js';
+import { runHere as run } from './run-here.js';
 
 export const CAPTURES = fileURLToPath(new URL('../../fixtures/captures', import.meta.url));
 

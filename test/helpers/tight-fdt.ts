@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { Capture } from './capture-image.js';
-import { run } from './run.js';
+import { runHere as run } from './run-here.js';
 
 const FDT = 0x3fff9000n;
 

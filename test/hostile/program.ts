@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { expect } from 'vitest';
+import { runHere } from '../helpers/run-here.js';
 import { run, type RunResult } from '../helpers/run.js';
 
 export const ONE_LINE = /^kdump-hotplug: [^\p{Cc}]+\n$/u;
@@ -19,10 +20,10 @@ export function expectRefused(
   args: readonly string[],
   status: number,
   words: RegExp = /./,
-  options: Parameters<typeof run>[1] = {},
+  options?: Parameters<typeof run>[1],
 ): RunResult {
   const before = stateOf(path);
-  const result = run(args, options);
+  const result = options === undefined ? runHere(args) : run(args, options);
   expect(result, args.join(' ')).toMatchObject({ status, stdout: '' });
   expect(result.stderr).toMatch(ONE_LINE);
   expect(result.stderr).toMatch(words);

@@ -245,7 +245,7 @@ const IN_CUT_RECOVERY: Record<string, (operations: Operations) => Operation[]> =
 };
 
 const random = randomFrom(5);
-const sampling = { random, samples: 60, exhaustive: 9 };
+const sampling = { random, samples: 30, exhaustive: 8 };
 const examples = [example(1, 20), example(2, 6), example(3, 24, 3)];
 
 /** The first problem, if there is one. */

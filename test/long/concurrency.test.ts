@@ -1,0 +1,3 @@
+import { patchedBy } from '../patch/crowd.js';
+
+patchedBy(64);
