@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NODES, nodeOf } from './nodes.js';
 import { ROOT, install, lend, pack, tool, type Packed } from './packed.js';
 
 // The package as its users get it: what is in it, that it installs without a network, and that types, library and program work from there.
@@ -145,5 +146,45 @@ describe('a consumer', () => {
     const run = (...args: string[]): string => spawnSync(bin, args, { encoding: 'utf8' }).stdout;
     expect(run('--version')).toBe(`${manifest.version}\n`);
     expect(JSON.parse(run('inspect', image, '--json', '--verify'))).toHaveProperty('purgatory.digest', 'match');
+  });
+});
+
+describe.each(NODES)('the program on Node %i, in an empty folder', (major) => {
+  const at = join(folder, `on-node-${major}`);
+  const original = readFileSync(join(ROOT, 'fixtures/images/ppc64le-64k.kdump'));
+  const node = nodeOf(major, folder);
+  beforeAll(() => {
+    mkdirSync(at);
+    install(packed.tarball, join(at, 'package'));
+    writeFileSync(join(at, 'image.kdump'), original);
+  });
+
+  function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+    const program = join(at, 'package/node_modules/kdump-hotplug/dist/kdump-hotplug.cjs');
+    const { status, stdout, stderr } = spawnSync('path' in node ? node.path : '', [program, ...args], { cwd: at, encoding: 'utf8' });
+    return { status, stdout, stderr };
+  }
+  const caches = (): string[] => readdirSync(join(at, 'package/node_modules/kdump-hotplug/dist')).filter((name) => name.endsWith('.cache'));
+
+  test('inspects, applies, undoes and reports; its code cache is made once and used', ({ skip }) => {
+    if ('missing' in node) skip(node.missing);
+    expect(caches()).toEqual([]);
+    expect(run('--version')).toEqual({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
+    const made = caches();
+    expect(made).toHaveLength(1);
+    const { mtimeMs } = statSync(join(at, 'package/node_modules/kdump-hotplug/dist', made[0] ?? ''));
+
+    expect(run('inspect', 'image.kdump', '--json')).toMatchObject({ status: 0, stderr: '' });
+    expect(run('apply', 'image.kdump', '--add-memory', '0x80000000+256M', '--save-undo', 'image.undo')).toMatchObject({ status: 0 });
+    expect(readFileSync(join(at, 'image.kdump')).equals(original)).toBe(false);
+    expect(run('check', 'image.kdump')).toMatchObject({ status: 0 });
+    expect(run('report', 'image.kdump', '-o', 'report.html')).toMatchObject({ status: 0 });
+    expect(readFileSync(join(at, 'report.html'), 'utf8')).toContain('</html>');
+    expect(run('undo', 'image.kdump', 'image.undo')).toMatchObject({ status: 0 });
+    expect(readFileSync(join(at, 'image.kdump')).equals(original)).toBe(true);
+    expect(run('inspect', 'nothing.kdump')).toMatchObject({ status: 5, stdout: '', stderr: expect.stringMatching(/^[^\n]+\n$/) as string });
+
+    expect(caches()).toEqual(made);
+    expect(statSync(join(at, 'package/node_modules/kdump-hotplug/dist', made[0] ?? '')).mtimeMs).toBe(mtimeMs);
   });
 });
