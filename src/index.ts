@@ -21,8 +21,7 @@ export type { Finding, Severity } from './check/finding.js';
 export { crashMemoryOf, type CrashMemory, type CrashMemoryKind, type CrashMemoryRange } from './description/crash-memory.js';
 export type { DescribedImage } from './description/crash-table.js';
 export { capacityOf, knownCpus, type Capacity } from './description/capacity.js';
-export type { Cpu } from './description/cpus.js';
-export type { CpuPattern } from './arch/cpu-cloning.js';
+export type { Cpu } from './arch/cpu-cloning.js';
 export { coveredSegments, verifyDigest, type DigestStatus } from './check/verify-digest.js';
 export { diffImages, isSame, type CpuDifference, type ImageDifference } from './check/diff.js';
 

@@ -1,7 +1,7 @@
 import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
 
-/** The CPU whose node serves as the pattern for a new one. */
-export interface CpuPattern {
+/** A CPU node of the FDT: a core with its threads. */
+export interface Cpu {
   readonly node: FdtNode;
   /** From `reg`. */
   readonly id: number;
@@ -19,5 +19,5 @@ export interface CpuCloning {
    * @returns undefined for a property that stays as it is
    * @throws KdumpError `refused` when a value that has to differ cannot be derived
    */
-  derive(property: FdtProperty, pattern: CpuPattern, id: number, cpus: FdtNode): { value: Uint8Array; derived: string } | undefined;
+  derive(property: FdtProperty, pattern: Cpu, id: number, cpus: FdtNode): { value: Uint8Array; derived: string } | undefined;
 }

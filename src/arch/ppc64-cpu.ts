@@ -1,7 +1,7 @@
 import { KdumpError, hex, printable } from '../errors.js';
 import { encodeU32, encodeU32List, readU32, stringList, u32At } from '../fdt/cells.js';
 import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
-import type { CpuCloning, CpuPattern } from './cpu-cloning.js';
+import type { CpuCloning, Cpu } from './cpu-cloning.js';
 
 /** Ids of a core's threads. */
 export const SERVERS = 'ibm,ppc-interrupt-server#s';
@@ -10,7 +10,7 @@ export const SERVERS = 'ibm,ppc-interrupt-server#s';
 export const ppc64Cpus: CpuCloning = {
   coresByFirstThread: true,
 
-  derive({ name, value }: FdtProperty, pattern: CpuPattern, id: number, cpus: FdtNode) {
+  derive({ name, value }: FdtProperty, pattern: Cpu, id: number, cpus: FdtNode) {
     switch (name) {
       case SERVERS:
         return {
@@ -44,7 +44,7 @@ function cellsOf(value: Uint8Array): number[] {
   return Array.from({ length: value.length / 4 }, (_, index) => u32At(value, index));
 }
 
-function moved(name: string, server: number, pattern: CpuPattern, id: number): number {
+function moved(name: string, server: number, pattern: Cpu, id: number): number {
   const thread = server - pattern.id;
   if (thread < 0 || thread >= pattern.threads.length) {
     throw new KdumpError('refused', `cannot derive ${name} of CPU ${id}`, {
@@ -58,7 +58,7 @@ function moved(name: string, server: number, pattern: CpuPattern, id: number): n
 }
 
 /** The drc-index of the connector named `CPU <id>`, if the tables name the pattern's connector in the same way (PAPR+ section 13.5.2). */
-function drcIndex(cpus: FdtNode, id: number, pattern: CpuPattern, patternIndex: number): number {
+function drcIndex(cpus: FdtNode, id: number, pattern: Cpu, patternIndex: number): number {
   const byName = drcTable(cpus);
   const index = byName.get(`CPU ${id}`);
   if (index !== undefined && byName.get(`CPU ${pattern.id}`) === patternIndex) return index;

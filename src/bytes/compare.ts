@@ -22,13 +22,6 @@ export function lengthWithoutTrailingZeros(bytes: Uint8Array): number {
   return end;
 }
 
-/** `bytes` zero-padded or cut to exactly `length` bytes, in a buffer of its own. */
-export function resized(bytes: Uint8Array, length: number): Uint8Array {
-  const result = new Uint8Array(length);
-  result.set(bytes.subarray(0, length));
-  return result;
-}
-
 /** A place where bytes differ, `offset` bytes from the start. */
 export interface Difference {
   readonly offset: number;

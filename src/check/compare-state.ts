@@ -3,14 +3,12 @@ import type { FdtProperty } from '../fdt/fdt.js';
 import type { KdumpImage } from '../image/image.js';
 import { crashKernelRanges, systemRam, type IomemEntry } from '../machine/iomem.js';
 import type { MachineState } from '../machine/machine-state.js';
-import { intersection, rangeOfSize, type Range } from '../memory/range.js';
+import { SMALLEST_PAGE, intersection, rangeOfSize, type Range } from '../memory/range.js';
 import { merged, subtract } from '../memory/range-set.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { liveCpusOf, type LiveCpu } from '../description/live-cpus.js';
 import { sameProperties } from '../description/properties.js';
 import { knownCpus } from '../description/capacity.js';
-
-const SMALLEST_PAGE = 0x1000n;
 
 /** What differs between an image and a machine. */
 export interface StateDifference {

@@ -1,11 +1,10 @@
 import { equalBytes } from '../bytes/compare.js';
 import type { KdumpImage } from '../image/image.js';
 import { segmentRange, type SegmentName } from '../image/segment.js';
-import { subtract } from '../memory/range-set.js';
-import { merged } from '../memory/range-set.js';
+import { merged, subtract } from '../memory/range-set.js';
 import type { Range } from '../memory/range.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
-import type { Cpu } from '../description/cpus.js';
+import type { Cpu } from '../arch/cpu-cloning.js';
 import { knownCpus } from '../description/capacity.js';
 
 /** What differs between two images, `added` being in the second only. */

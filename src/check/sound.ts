@@ -5,7 +5,7 @@ import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import type { FdtNode } from '../fdt/fdt.js';
 import { segmentNamed, type KdumpImage } from '../image/image.js';
 import { segmentRange } from '../image/segment.js';
-import { byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
+import { SMALLEST_PAGE, byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
 import { crashMemoryOf, isOneByteTooLong, type CrashMemory } from '../description/crash-memory.js';
 import { isCpuType } from '../description/cpus.js';
 import type { Finding, Severity } from './finding.js';
@@ -115,7 +115,7 @@ function memoryFindings(image: KdumpImage, crash: CrashMemory): Finding[] {
 
 /** Rounded outwards as the vmcore reader does (process_ptload_program_headers_elf64 in fs/proc/vmcore.c). */
 function sharePage(one: Range, next: Range): boolean {
-  return alignUp(one.end, 0x1000n) > alignDown(next.start, 0x1000n);
+  return alignUp(one.end, SMALLEST_PAGE) > alignDown(next.start, SMALLEST_PAGE);
 }
 
 function backupFindings(image: KdumpImage, crash: CrashMemory): Finding[] {

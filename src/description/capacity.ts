@@ -1,7 +1,8 @@
 import { programHeaderCapacity, tableOf } from '../elf/elfcorehdr.js';
 import { nodeSize, newNodeFrom } from '../fdt/edit/edit.js';
 import type { KdumpImage } from '../image/image.js';
-import { cpusOf, type Cpu } from './cpus.js';
+import type { Cpu } from '../arch/cpu-cloning.js';
+import { cpusOf } from './cpus.js';
 
 /** How much more fits an image. */
 export interface Capacity {

@@ -1,11 +1,8 @@
 import { KdumpError, printable } from '../errors.js';
 import type { Architecture } from '../arch/architecture.js';
-import type { CpuPattern } from '../arch/cpu-cloning.js';
+import type { Cpu } from '../arch/cpu-cloning.js';
 import { readCellCounts, readCells, u32At } from '../fdt/cells.js';
 import type { Fdt, FdtNode } from '../fdt/fdt.js';
-
-/** A CPU node of the FDT: a core with its threads. */
-export type Cpu = CpuPattern;
 
 /** Whether the kernel takes a node for a CPU's: `device_type` is `cpu` (update_cpus_node in arch/powerpc/kexec/core_64.c). */
 export function isCpuType(deviceType: Uint8Array | undefined): boolean {

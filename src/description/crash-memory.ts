@@ -30,8 +30,6 @@ export interface CrashMemory {
   readonly linearOffset: bigint | null;
 }
 
-const U64_MASK = (1n << 64n) - 1n;
-
 /** What a dump by this image would hold, told from the order, place and addresses of its program headers. */
 export function crashMemoryOf(image: DescribedImage): CrashMemory {
   const { programHeaders } = image.elfcorehdr.contents;
@@ -68,7 +66,7 @@ export function loadFor(range: Range, linearOffset: bigint): ProgramHeader {
     type: PT_LOAD,
     flags: PF_RWX,
     offset: range.start,
-    vaddr: (range.start + linearOffset) & U64_MASK,
+    vaddr: BigInt.asUintN(64, range.start + linearOffset),
     paddr: range.start,
     filesz: size,
     memsz: size,

@@ -1,5 +1,6 @@
 import { KdumpError } from '../errors.js';
 import { P_MEMSZ, P_OFFSET, P_PADDR } from '../elf/program-header-table.js';
+import { firstWhere } from '../memory/first-where.js';
 import { formatRange, type Range } from '../memory/range.js';
 import type { StoredRanges } from '../memory/range-list.js';
 import { KIND, isTooLongAt, rangeAt, type CrashTable } from './crash-table.js';
@@ -53,14 +54,7 @@ export class RamRanges implements StoredRanges {
 
   /** Where the last range that starts at or before `address` is; -1 where there is none. */
   lastStartingAtOrBefore(address: bigint): number {
-    let low = 0;
-    let high = this.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.crash.table.value(this.indexAt(middle), P_PADDR) > address) high = middle;
-      else low = middle + 1;
-    }
-    return low - 1;
+    return firstWhere(0, this.length, (at) => this.crash.table.value(this.indexAt(at), P_PADDR) > address) - 1;
   }
 
   /** @throws KdumpError `refused` when ranges overlap, or one has its contents at another address */

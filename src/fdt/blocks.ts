@@ -1,5 +1,5 @@
 import { hex } from '../errors.js';
-import { RESERVATION_SIZE, RESERVE_MAP_ALIGNMENT, STRUCT_ALIGNMENT } from './constants.js';
+import { RESERVATION_SIZE, RESERVATION_ALIGNMENT, STRUCT_ALIGNMENT } from './constants.js';
 import { fdtError } from './fdt-error.js';
 import { HEADER_OFFSETS, type FdtHeader } from './header.js';
 
@@ -16,7 +16,7 @@ export interface FdtBlock {
  * The blocks in their order in the blob, checked not to overlap: libfdt accepts blocks that share bytes, but an edit of one would
  * then damage the other.
  *
- * @param reservationCount entries of the memory reserve map without its terminator
+ * @param reservationCount entries of the memory reservation block without its terminator
  * @throws KdumpError `input` when two blocks overlap
  */
 export function blocksOf(header: FdtHeader, reservationCount: number): FdtBlock[] {
@@ -24,10 +24,10 @@ export function blocksOf(header: FdtHeader, reservationCount: number): FdtBlock[
   const blocks: FdtBlock[] = [
     {
       field: 'offReserveMap',
-      name: 'memory reserve map',
+      name: 'memory reservation block',
       start: offReserveMap,
       end: offReserveMap + (reservationCount + 1) * RESERVATION_SIZE,
-      alignment: RESERVE_MAP_ALIGNMENT,
+      alignment: RESERVATION_ALIGNMENT,
     },
     { field: 'offStruct', name: 'structure block', start: offStruct, end: offStruct + sizeStruct, alignment: STRUCT_ALIGNMENT },
     { field: 'offStrings', name: 'strings block', start: offStrings, end: offStrings + sizeStrings, alignment: 1 },

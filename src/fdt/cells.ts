@@ -56,6 +56,11 @@ export function stringList(value: Uint8Array): string[] {
   return latin1(value, 0, value.length - 1).split('\0');
 }
 
+/** The text of a value for people, with or without its terminating NUL. */
+export function textOf(value: Uint8Array): string {
+  return latin1(value).replace(/\0+$/, '');
+}
+
 /** One cell for each of `values`, integers from 0 to 2^32 - 1. @throws KdumpError `input` when one is not */
 export function encodeU32(...values: readonly number[]): Uint8Array {
   return encodeU32List(values);

@@ -17,7 +17,7 @@ export const PROPERTY_HEADER_SIZE = 12;
 export const RESERVATION_SIZE = 16;
 
 export const STRUCT_ALIGNMENT = 4;
-export const RESERVE_MAP_ALIGNMENT = 8;
+export const RESERVATION_ALIGNMENT = 8;
 
 /** The kernel's FDT_MAX_DEPTH (drivers/of/fdt.c); the root counts as 1. */
 export const MAX_DEPTH = 64;

@@ -32,7 +32,7 @@ export function formatDts(fdt: Fdt): string {
 }
 
 /** A name as formatDts writes it. */
-export function dtsName(name: string): string {
+function dtsName(name: string): string {
   return name.replace(/[^A-Za-z0-9,._+*#?@-]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

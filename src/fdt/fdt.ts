@@ -1,11 +1,11 @@
 import { blocksOf, type FdtBlock } from './blocks.js';
 import { parseFdtHeader, type FdtHeader } from './header.js';
 import { FdtNode } from './node.js';
-import { parseReserveMap, type FdtReservation } from './reserve-map.js';
+import { parseReservations, type FdtReservation } from './reservations.js';
 import { indexTree, type FdtTree } from './tree.js';
 
 export { FdtNode, type FdtProperty } from './node.js';
-export type { FdtReservation } from './reserve-map.js';
+export type { FdtReservation } from './reservations.js';
 
 /** A checked device tree blob. It is never changed; editFdt makes a new one. */
 export interface Fdt {
@@ -38,7 +38,7 @@ export interface Fdt {
 export function parseFdt(bytes: Uint8Array): Fdt {
   const header = parseFdtHeader(bytes);
   const blob = new Uint8Array(bytes.subarray(0, header.totalSize));
-  const reservations = parseReserveMap(blob, header);
+  const reservations = parseReservations(blob, header);
   const blocks = blocksOf(header, reservations.length);
   const tree = indexTree(blob, header);
   const root = new FdtNode(tree, 0);

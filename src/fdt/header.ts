@@ -7,7 +7,7 @@ import {
   FDT_MAX_SIZE,
   FDT_VERSION,
   RESERVATION_SIZE,
-  RESERVE_MAP_ALIGNMENT,
+  RESERVATION_ALIGNMENT,
   STRUCT_ALIGNMENT,
 } from './constants.js';
 import { fdtError } from './fdt-error.js';
@@ -42,7 +42,7 @@ export const HEADER_OFFSETS = {
 } as const satisfies Record<keyof FdtHeader | 'magic', number>;
 
 const MAGIC_LITTLE_ENDIAN = 0xedfe0dd0;
-/** No tree is smaller: header, terminator of the reserve map, the root's two tokens and name, FDT_END. */
+/** No tree is smaller: header, terminator of the reservation block, the root's two tokens and name, FDT_END. */
 const SMALLEST_TREE = FDT_HEADER_SIZE + RESERVATION_SIZE + 16;
 
 const headerParser = new Parser()
@@ -129,9 +129,9 @@ function headerProblem(header: FdtHeader): KdumpError | undefined {
     });
   }
   return (
-    alignmentProblem('offReserveMap', offReserveMap, RESERVE_MAP_ALIGNMENT) ??
+    alignmentProblem('offReserveMap', offReserveMap, RESERVATION_ALIGNMENT) ??
     alignmentProblem('offStruct', offStruct, STRUCT_ALIGNMENT) ??
-    placeProblem('memory reserve map', 'offReserveMap', header, RESERVATION_SIZE) ??
+    placeProblem('memory reservation block', 'offReserveMap', header, RESERVATION_SIZE) ??
     placeProblem('structure block', 'offStruct', header, header.sizeStruct) ??
     placeProblem('strings block', 'offStrings', header, header.sizeStrings)
   );

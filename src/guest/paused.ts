@@ -51,7 +51,7 @@ export async function whilePaused<T>(qmp: Qmp, work: () => T): Promise<Paused<T>
 }
 
 /** @throws KdumpError `refused` while the guest migrates */
-export async function isRunning(qmp: Qmp): Promise<boolean> {
+async function isRunning(qmp: Qmp): Promise<boolean> {
   const status = objectOf(await qmp.execute('query-status'));
   const migration = objectOf(await qmp.execute('query-migrate')).get('status');
   const state = status.get('status');

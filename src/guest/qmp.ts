@@ -1,5 +1,4 @@
-import { createConnection } from 'node:net';
-import type { Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { KdumpError } from '../errors.js';
 import { LineSplitter } from '../machine/events/lines.js';
 import { excerpt } from '../text/excerpt.js';

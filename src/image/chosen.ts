@@ -1,5 +1,5 @@
 import type { Fdt } from '../fdt/fdt.js';
-import { readAddressCells, readCells, u32At } from '../fdt/cells.js';
+import { readAddressCells, readCells, textOf, u32At } from '../fdt/cells.js';
 import { contains, containsAddress, rangeOfSize, type Range } from '../memory/range.js';
 import { merged } from '../memory/range-set.js';
 import { parseSize } from '../text/numbers.js';
@@ -18,7 +18,7 @@ export function kdumpFdtFacts(fdt: Fdt): KdumpFdtFacts {
   const chosen = fdt.node('/chosen');
   const cells = readAddressCells(fdt.root);
   const bootargs = chosen?.property('bootargs');
-  const text = bootargs === undefined ? null : Buffer.from(bootargs).toString('latin1').replace(/\0+$/, '');
+  const text = bootargs === undefined ? null : textOf(bootargs);
   const elfcorehdr = elfcorehdrFromProperty(chosen?.property('linux,elfcorehdr'), cells) ?? elfcorehdrFromBootargs(text);
   return {
     bootargs: text,

@@ -1,6 +1,7 @@
 import { KdumpError, hex } from '../errors.js';
-import { ADDRESS_SPACE_END, formatRange } from '../memory/range.js';
+import { ADDRESS_SPACE_END, SMALLEST_PAGE, formatRange } from '../memory/range.js';
 import { excerpt } from '../text/excerpt.js';
+import { MAX_SEGMENTS } from './segment.js';
 
 /** A segment as a log has it (struct kexec_segment, include/uapi/linux/kexec.h). */
 export interface KexecLogSegment {
@@ -20,12 +21,8 @@ export interface KexecLog {
   readonly entry: bigint | undefined;
 }
 
-/** KEXEC_SEGMENT_MAX, include/uapi/linux/kexec.h. */
-export const MAX_KEXEC_SEGMENTS = 16;
 /** Longest text, in characters. */
 export const MAX_KEXEC_LOG = 4 * 1024 * 1024;
-// The smallest page of any architecture; the kernel refuses segments that do not begin on a page (kernel/kexec_core.c, sanity_check_segment_list).
-const SMALLEST_PAGE = 4096n;
 // A longer line is none of those that count, and would cost time to look at.
 const LONGEST_LINE = 1024;
 
@@ -167,8 +164,8 @@ function repeats(load: Load, { index, values }: Fields): boolean {
 }
 
 function addFields(load: Load, { index, values }: Fields, line: number): void {
-  if (index >= MAX_KEXEC_SEGMENTS) {
-    throw atLine(line, 'too many segments', `segment[${index}]`, `at most ${MAX_KEXEC_SEGMENTS}, which is all the kernel takes`);
+  if (index >= MAX_SEGMENTS) {
+    throw atLine(line, 'too many segments', `segment[${index}]`, `at most ${MAX_SEGMENTS}, which is all the kernel takes`);
   }
   const segment = load.segments.get(index) ?? { line };
   Object.assign(segment, values);
@@ -198,6 +195,7 @@ function checkedSegments(load: Load): KexecLogSegment[] {
     .map(({ line, mem = 0n, memsz = 0n, bufsz = 0n }) => ({ line, mem, memsz, bufsz }))
     .sort((a, b) => (a.mem < b.mem ? -1 : a.mem > b.mem ? 1 : a.line - b.line));
   segments.forEach(({ line, mem, memsz, bufsz }, index) => {
+    // The kernel refuses others (sanity_check_segment_list in kernel/kexec_core.c).
     if (mem % SMALLEST_PAGE !== 0n) throw atLine(line, 'segment does not begin on a page', hex(mem), `a multiple of ${hex(SMALLEST_PAGE)}`);
     if (memsz === 0n) throw atLine(line, 'segment without memory', 'memsz 0', 'at least one byte');
     if (bufsz > memsz) throw atLine(line, 'segment has more buffer than memory', `bufsz ${hex(bufsz)}`, `at most memsz ${hex(memsz)}`);

@@ -1,21 +1,18 @@
 import { KdumpError, hex } from '../errors.js';
-import { dataView } from '../bytes/byte-order.js';
-import type { ByteOrder } from '../bytes/byte-order.js';
+import { dataView, type ByteOrder } from '../bytes/byte-order.js';
 import { parseElfcorehdrHeader, type Elfcorehdr } from '../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE, hasElfMagic } from '../elf/elf-header.js';
+import { FDT_MAGIC } from '../fdt/constants.js';
 import type { Fdt } from '../fdt/fdt.js';
 import { backupOf } from './backup.js';
 import { kdumpFdtFacts } from './chosen.js';
 import type { PhysicalMemory } from './containers/physical-memory.js';
 import { readElfcorehdr, readFdt } from './read-segments.js';
 import { findRegionTable } from './region-table.js';
-import { segmentRange, type Segment, type SegmentName } from './segment.js';
+import { MAX_PURGATORY, segmentRange, type Segment, type SegmentName } from './segment.js';
 
 export type UnnamedSegment = Omit<Segment, 'name'>;
 
-const FDT_MAGIC = 0xd00dfeed;
-/** A purgatory is a few pages; larger segments are not searched for its table. */
-const MAX_PURGATORY = 1n << 20n;
 /** `HdrS` at 0x202: the setup header of boot_params (Documentation/arch/x86/boot.rst). */
 const SETUP_HEADER_MAGIC = 0x53726448;
 

@@ -19,7 +19,7 @@ import { PhysicalMemory } from './containers/physical-memory.js';
 import { recogniseFormat, type ImageFormat } from './containers/recognise.js';
 import { readElfcorehdr, readFdt } from './read-segments.js';
 import { findRegionTable, findRegionTableByShape } from './region-table.js';
-import { checkedSegments, segmentRange, type Segment } from './segment.js';
+import { MAX_PURGATORY, checkedSegments, segmentRange, type Segment } from './segment.js';
 
 /** How the file is to be understood, where its content does not say it all. Addresses and sizes are bytes of physical memory. */
 export interface OpenImageOptions {
@@ -34,8 +34,6 @@ export interface OpenImageOptions {
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
   segmentTable?: { segments: readonly { mem: bigint; memsz: bigint; bufsz: bigint }[]; entry: bigint | undefined };
 }
-
-const MAX_PURGATORY = 1n << 20n;
 
 /**
  * Opens the kdump image in the file at `path` for reading, in its last committed state: while another process patches it this waits, and what an

@@ -6,11 +6,9 @@ import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import { FDT_HEADER_SIZE, probeFdtHeader } from '../fdt/header.js';
 import { rangeOfSize } from '../memory/range.js';
 import type { PhysicalMemory } from './containers/physical-memory.js';
+import { MAX_DESCRIPTION } from './segment.js';
 
 const PHNUM_OFFSET = 56;
-
-/** Larger than any device tree; keeps a hostile totalsize from being allocated. */
-const MAX_FDT = 64n << 20n;
 
 /** The elfcorehdr in the `room` bytes from `address`: only its header and program headers are read. @throws KdumpError `input` */
 export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room = 1n << 32n): Elfcorehdr {
@@ -20,17 +18,17 @@ export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room = 1
 }
 
 /** The FDT in the `room` bytes from `address`: as much as its totalsize is read. @throws KdumpError `input` */
-export function readFdt(memory: PhysicalMemory, address: bigint, room = MAX_FDT): Fdt {
+export function readFdt(memory: PhysicalMemory, address: bigint, room = MAX_DESCRIPTION): Fdt {
   const head = memory.read(address, room < FDT_HEADER_SIZE ? Number(room) : FDT_HEADER_SIZE);
   const header = probeFdtHeader(head);
   // An implausible header gets its error from the parser.
   if (header === undefined) return parseFdt(head);
-  if (header.totalSize > room || header.totalSize > MAX_FDT) {
+  if (header.totalSize > room || header.totalSize > MAX_DESCRIPTION) {
     throw new KdumpError('input', 'totalsize passes the end of the segment', {
       segment: 'fdt',
       offset: 4,
       found: String(header.totalSize),
-      expected: `at most ${room < MAX_FDT ? room : MAX_FDT}`,
+      expected: `at most ${room < MAX_DESCRIPTION ? room : MAX_DESCRIPTION}`,
     });
   }
   return parseFdt(memory.read(address, header.totalSize));

@@ -1,7 +1,7 @@
-import type { ByteOrder } from '../bytes/byte-order.js';
-import { dataView } from '../bytes/byte-order.js';
+import { dataView, type ByteOrder } from '../bytes/byte-order.js';
 import { firstNonZero } from '../bytes/compare.js';
-import { contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { SMALLEST_PAGE, contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { MAX_SEGMENTS } from './segment.js';
 
 /**
  * The purgatory's sha256_regions: up to 16 pairs `{u64 start, u64 length}`, the rest zero (struct kexec_sha_region in
@@ -14,13 +14,11 @@ export interface RegionTable {
   readonly regions: readonly Range[];
 }
 
-/** KEXEC_SEGMENT_MAX of kexec-tools and the kernel's purgatory. */
-const MAX_REGIONS = 16;
 const ENTRY_SIZE = 16;
-export const REGION_TABLE_SIZE = MAX_REGIONS * ENTRY_SIZE;
+export const REGION_TABLE_SIZE = MAX_SEGMENTS * ENTRY_SIZE;
 
-/** Segments begin and end on page boundaries, and 4 KiB is the smallest page there is (sanity_check_segment_list in kernel/kexec_core.c). */
-const PAGE_MASK = 0xfffn;
+/** Segments begin and end on page boundaries (sanity_check_segment_list in kernel/kexec_core.c). */
+const PAGE_MASK = SMALLEST_PAGE - 1n;
 
 /**
  * The region table in the purgatory segment's `bytes`, which begin at `address`: at least one entry, each one of `segments` to the byte.
@@ -71,7 +69,7 @@ function placesWith(start: bigint, bytes: Uint8Array, order: ByteOrder): number[
   for (let hit = memory.indexOf(wanted, skipped); hit >= 0; hit = memory.indexOf(wanted, hit + 1)) {
     const entry = hit - skipped;
     if (entry % 8 !== 0) continue;
-    for (let index = 0; index < MAX_REGIONS && entry >= index * ENTRY_SIZE; index += 1) places.add(entry - index * ENTRY_SIZE);
+    for (let index = 0; index < MAX_SEGMENTS && entry >= index * ENTRY_SIZE; index += 1) places.add(entry - index * ENTRY_SIZE);
   }
   return [...places].filter((at) => at + REGION_TABLE_SIZE <= bytes.length).sort((a, b) => a - b);
 }
@@ -118,7 +116,7 @@ function firstTable(
 
 function readEntries(view: DataView, at: number, little: boolean, accepts: (region: Range) => boolean): Range[] | undefined {
   const regions: Range[] = [];
-  for (let index = 0; index < MAX_REGIONS; index += 1) {
+  for (let index = 0; index < MAX_SEGMENTS; index += 1) {
     const start = view.getBigUint64(at + index * ENTRY_SIZE, little);
     const length = view.getBigUint64(at + index * ENTRY_SIZE + 8, little);
     if (start === 0n && length === 0n) {

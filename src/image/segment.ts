@@ -1,5 +1,5 @@
 import { KdumpError, hex } from '../errors.js';
-import { formatRange, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { byAddress, formatRange, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 
 export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'cmdline', 'other'] as const;
 
@@ -20,9 +20,11 @@ export interface Segment {
 /** Bounds what a damaged table can make the program read, write or hash. */
 const MAX_SEGMENT = 1n << 40n;
 /** The elfcorehdr and the FDT are held in memory; e_phnum ends at 3.5 MiB, and 8,192 CPU nodes are 9 MiB. */
-const MAX_DESCRIPTION = 64n << 20n;
+export const MAX_DESCRIPTION = 64n << 20n;
+/** A purgatory is a few pages; larger segments are not searched for its region table. */
+export const MAX_PURGATORY = 1n << 20n;
 
-/** KEXEC_SEGMENT_MAX, include/linux/kexec.h. */
+/** KEXEC_SEGMENT_MAX, include/linux/kexec.h and include/uapi/linux/kexec.h; so many regions the purgatory's table has, too. */
 export const MAX_SEGMENTS = 16;
 
 export function segmentRange(segment: Pick<Segment, 'address' | 'memorySize'>): Range {
@@ -37,7 +39,7 @@ export function segmentRange(segment: Pick<Segment, 'address' | 'memorySize'>): 
 export function checkedSegments<T extends Pick<Segment, 'address' | 'memorySize'> & { name?: SegmentName | undefined }>(
   segments: readonly T[],
 ): T[] {
-  const sorted = [...segments].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+  const sorted = [...segments].sort(byAddress);
   sorted.forEach((segment, index) => {
     const range = segmentRange(segment);
     const most = segment.name === 'elfcorehdr' || segment.name === 'fdt' ? MAX_DESCRIPTION : MAX_SEGMENT;

@@ -1,6 +1,6 @@
 import { hex } from '../errors.js';
 import { formatRange, sizeOf, type Range } from '../memory/range.js';
-import { formatSize } from '../text/numbers.js';
+import { formatSize, sizeToJson } from '../text/numbers.js';
 
 /** `add`: appeared or came online; `remove`: went away or was taken offline. */
 export type ChangeAction = 'add' | 'remove';
@@ -65,8 +65,4 @@ export function changeToJson(change: Change): ChangeJson {
       ...(crashNotes === undefined ? {} : { crashNotes: { address: hex(crashNotes.address), size: sizeToJson(crashNotes.size) } }),
     },
   };
-}
-
-function sizeToJson(size: bigint): number | string {
-  return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : hex(size);
 }

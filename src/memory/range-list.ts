@@ -1,4 +1,5 @@
-import { byStart, contains, overlaps, type Range } from './range.js';
+import { firstWhere } from './first-where.js';
+import { byStart, overlaps, type Range } from './range.js';
 
 /** Ranges that are kept elsewhere, ascending and disjoint, each made when it is looked at. */
 export interface StoredRanges {
@@ -103,12 +104,6 @@ export class RangeList {
     this.list.splice(first, count, ...rest);
   }
 
-  /** The range that holds all of `range`, if a single one does. */
-  holding(range: Range): Range | undefined {
-    const found = this.endingAfter(range.start);
-    return found !== undefined && contains(found, range) ? found : undefined;
-  }
-
   /** The first range that ends after `address`. */
   private endingAfter(address: bigint): Range | undefined {
     const piece = this.list[this.pieceEndingAfter(address)];
@@ -177,14 +172,4 @@ export function rangesOfPieces(pieces: readonly RangePiece[], stored: StoredRang
 /** Index of the first range of `stretch` that ends after `address`; `to` where there is none. */
 export function storedEndingAfter(stored: StoredRanges, { from, to }: Stretch, address: bigint): number {
   return firstWhere(from, to, (index) => stored.at(index).end > address);
-}
-
-/** The first number from `low` up to `high` for which `holds` does, as for all behind it; `high` where there is none. */
-function firstWhere(low: number, high: number, holds: (index: number) => boolean): number {
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -1,4 +1,5 @@
-import { byStart, contains, intersection, overlaps, sizeOf, type Range } from './range.js';
+import { firstWhere } from './first-where.js';
+import { byStart, sizeOf, type Range } from './range.js';
 
 /** Disjoint ranges, ascending. Neighbours that touch may stay apart: some architectures keep them so. */
 export type RangeSet = readonly Range[];
@@ -34,27 +35,7 @@ export function subtract(ranges: readonly Range[], holes: readonly Range[]): Ran
 
 /** Index of the first of `ranges`, which are ascending and disjoint, that ends after `address`. */
 export function firstEndingAfter(ranges: RangeSet, address: bigint): number {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ranges[middle] as Range).end > address) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-export function intersectionWith(ranges: readonly Range[], other: Range): Range[] {
-  return ranges.flatMap((range) => intersection(range, other) ?? []);
-}
-
-/** Whether every address of `range` is in `ranges`, even if several of them share it. */
-export function covers(ranges: readonly Range[], range: Range): boolean {
-  return merged(ranges).some((each) => contains(each, range));
-}
-
-export function overlapsAny(ranges: readonly Range[], range: Range): Range | undefined {
-  return ranges.find((each) => overlaps(each, range));
+  return firstWhere(0, ranges.length, (index) => (ranges[index] as Range).end > address);
 }
 
 export function totalSize(ranges: readonly Range[]): bigint {

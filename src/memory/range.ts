@@ -1,6 +1,8 @@
 import { KdumpError, hex } from '../errors.js';
 
 export const ADDRESS_SPACE_END = 1n << 64n;
+/** The smallest page of any architecture: kexec segments and hotplugged memory are made of such pages. */
+export const SMALLEST_PAGE = 0x1000n;
 
 /** Physical addresses from `start` up to, not including, `end`; never empty, `end` at most 2^64. */
 export interface Range {
@@ -56,4 +58,8 @@ export function formatRange(range: Range): string {
 
 export function byStart(a: Range, b: Range): number {
   return a.start < b.start ? -1 : a.start > b.start ? 1 : 0;
+}
+
+export function byAddress(a: { readonly address: bigint }, b: { readonly address: bigint }): number {
+  return a.address < b.address ? -1 : a.address > b.address ? 1 : 0;
 }

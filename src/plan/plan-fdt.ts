@@ -6,9 +6,6 @@ import type { KdumpImage } from '../image/image.js';
 import type { Finding } from '../check/finding.js';
 import type { SegmentPlan } from './segment-plan.js';
 
-/** Larger than any device tree; the rest of a larger segment is not looked at. */
-const MAX_CAPACITY = 64n << 20n;
-
 /**
  * The FDT segment after `edits`, and after what the elfcorehdr's size asks of it: the capture kernel keeps clear only of what the memory
  * reservation block and linux,elfcorehdr name, and older kexec-tools name bufsz there, not memsz.
@@ -26,23 +23,23 @@ export function planFdt(
 ): SegmentPlan | undefined {
   if (image.fdt === null) return undefined;
   const { segment, tree } = image.fdt;
-  const size = segment.memorySize < MAX_CAPACITY ? segment.memorySize : MAX_CAPACITY;
+  const size = Number(segment.memorySize);
   const all = [...edits, ...(compat === 'linux' ? [] : elfcorehdrEdits(image, tree, elfcorehdrUsed, findings))];
   const { totalSize } = tree.header;
   // The tree was read when the image was opened; what is written is compared with the file once more.
-  const before = new Uint8Array(Number(size));
+  const before = new Uint8Array(size);
   before.set(tree.bytes);
   if (totalSize < before.length) image.memory.readInto(before.subarray(totalSize), segment.address + BigInt(totalSize));
   if (all.length === 0) return { name: 'fdt', address: segment.address, before, after: before };
 
-  let result = editFdt(tree, all, { capacity: Number(size) });
+  let result = editFdt(tree, all, { capacity: size });
   if (result.grown) {
     const index = tree.reservations.findIndex(
       ({ address, size: reserved }) => address === segment.address && reserved === BigInt(totalSize),
     );
     if (index >= 0) {
       const corrected: FdtEdit = { kind: 'setReservation', index, address: segment.address, size: BigInt(result.totalSize) };
-      result = editFdt(tree, [...all, corrected], { capacity: Number(size) });
+      result = editFdt(tree, [...all, corrected], { capacity: size });
     }
     findings.push({
       severity: 'info',

@@ -2,18 +2,15 @@ import { KdumpError } from '../errors.js';
 import { PT_NOTE } from '../elf/constants.js';
 import { tableOf } from '../elf/elfcorehdr.js';
 import type { ProgramHeaderTable } from '../elf/program-header-table.js';
-import type { ProgramHeader } from '../elf/records.js';
 import type { KdumpImage } from '../image/image.js';
 import type { MemoryChange } from '../machine/change.js';
-import { contains, formatRange, overlaps, type Range } from '../memory/range.js';
+import { SMALLEST_PAGE, contains, formatRange, overlaps, type Range } from '../memory/range.js';
 import { RangeList, rangesOfPieces, type RangePiece } from '../memory/range-list.js';
 import { KIND, crashTableOf, indexesOf, rangeAt, type CrashTable } from '../description/crash-table.js';
 import { RamRanges } from '../description/crash-ram.js';
 import type { Finding } from '../check/finding.js';
 import { firstOverlapping, withFirmware } from './firmware.js';
 import { rebuiltTable } from './rebuilt-table.js';
-
-const SMALLEST_PAGE = 0x1000n;
 
 /** What becomes of one change: made, or nothing to do for the stated reason. */
 export interface ChangeEffect {
@@ -29,8 +26,6 @@ export interface MemoryPlan {
   readonly findings: readonly Finding[];
   /** The one of the image where nothing changes. */
   readonly table: ProgramHeaderTable;
-  /** Those of `table`. */
-  readonly programHeaders: readonly ProgramHeader[];
   readonly effects: readonly ChangeEffect[];
 }
 
@@ -49,9 +44,6 @@ export function planMemory(
   const { contents } = image.elfcorehdr;
   const unchanged = (effects: readonly ChangeEffect[]): MemoryPlan => ({
     table: tableOf(contents),
-    get programHeaders() {
-      return contents.programHeaders;
-    },
     effects,
     findings: [],
   });
@@ -95,9 +87,6 @@ export function planMemory(
   const table = rebuiltTable(crash, listed, pieces, keepsBackup);
   return {
     table,
-    get programHeaders() {
-      return table.toArray();
-    },
     effects,
     findings: firmwareFindings(firmware, (range) => firstOverlapping(pieces, listed, range)),
   };

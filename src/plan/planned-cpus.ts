@@ -1,6 +1,6 @@
 import type { NewNode } from '../fdt/edit/edit.js';
 import type { FdtProperty } from '../fdt/fdt.js';
-import type { Cpu } from '../description/cpus.js';
+import type { Cpu } from '../arch/cpu-cloning.js';
 
 /** A CPU node as it will be; `existing` is the one in the FDT, `added` a new one. */
 export interface PlannedCpu {

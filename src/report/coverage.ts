@@ -45,7 +45,7 @@ export function memoryTable(image: KdumpImage, caption: string, rowId: (index: n
   return table(caption, [...RANGE_COLUMNS, { title: 'Kind' }], rows);
 }
 
-export function rangeRows(ranges: readonly Range[], rowId: (index: number) => string, className?: string): Row[] {
+function rangeRows(ranges: readonly Range[], rowId: (index: number) => string, className?: string): Row[] {
   return ranges.map((range, index) => ({ id: rowId(index), className, cells: [address(range), size(range)] }));
 }
 

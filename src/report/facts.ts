@@ -1,22 +1,17 @@
 import { hex } from '../errors.js';
 import { elfcorehdrSize } from '../elf/elfcorehdr.js';
+import { textOf } from '../fdt/cells.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { capacityOf, fdtFreeSize } from '../description/capacity.js';
 import { coveredSegments, type DigestStatus } from '../check/verify-digest.js';
 import { segmentRange } from '../image/segment.js';
-import type { ImageFormat } from '../image/containers/recognise.js';
+import { FORMAT_NAMES } from '../image/containers/recognise.js';
 import { formatSize } from '../text/numbers.js';
 import { html, shortened, type Content, type Html } from './html.js';
 import { ROWS } from './lanes.js';
 import type { ReportSubject } from './subject.js';
 import { table, type Row } from './table.js';
 import { address, count, counted, size } from './words.js';
-
-export const FORMATS: Readonly<Record<ImageFormat, string>> = {
-  kdump: 'packed kdump image',
-  'elf-core': 'kdump image in an ELF memory dump',
-  raw: 'kdump image in raw memory',
-};
 
 const DIGESTS: Readonly<Record<DigestStatus, string>> = {
   match: 'matches: the purgatory will accept the image',
@@ -54,10 +49,10 @@ function facts({ image, check }: ReportSubject): [string, Content][] {
   const bytes = (used: number, of: number): string => `${count(used)} of ${count(of)} bytes used`;
   return [
     ['File', html`<code>${shortened(image.memory.path, LONGEST_TEXT)}</code>, ${formatSize(BigInt(image.memory.file.size))}`],
-    ['Format', FORMATS[image.format]],
+    ['Format', FORMAT_NAMES[image.format]],
     ['Architecture', `${architecture.name}, ${architecture.byteOrder === 'lsb' ? 'little' : 'big'} endian`],
     ['Page size', pageSize === null ? 'not known' : formatSize(pageSize)],
-    ...optional('Model', model === undefined ? null : text(Buffer.from(model).toString('latin1').replace(/\0+$/, ''))),
+    ...optional('Model', model === undefined ? null : text(textOf(model))),
     ...optional('Kernel command line', fdt === null || fdt.facts.bootargs === null ? null : text(fdt.facts.bootargs)),
     ['Crashkernel range', crashKernel === null ? 'not known' : html`${address(crashKernel)}, ${size(crashKernel)}`],
     ...optional('Entry point', entry === null ? null : html`<code>${hex(entry)}</code>`),

@@ -15,7 +15,7 @@ export interface FindingGroup {
 }
 
 /** The worst first, otherwise in the order in which they were found. */
-export function groupFindings(findings: readonly Finding[]): FindingGroup[] {
+function groupFindings(findings: readonly Finding[]): FindingGroup[] {
   const groups = new Map<string, { severity: Severity; code: string; messages: string[] }>();
   for (const { severity, code, message } of findings) {
     const key = `${severity} ${code}`;

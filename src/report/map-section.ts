@@ -7,7 +7,7 @@ import { drawMap, patterns, swatch } from './memory-map-svg.js';
 import type { ReportSubject } from './subject.js';
 import { about, count, counted, size } from './words.js';
 
-export const ZOOMS = [1, 4, 16, 64] as const;
+const ZOOMS = [1, 4, 16, 64] as const;
 
 /** The maps: all memory, the crashkernel range, and enlarged what is too small in either. */
 export function mapSection(subject: ReportSubject): Html {

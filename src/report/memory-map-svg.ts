@@ -86,7 +86,7 @@ export function swatch(kind: string): Html {
 }
 
 /** What a mark is, in words: what its row in the table says. */
-export function factsOf(mark: Mark): string {
+function factsOf(mark: Mark): string {
   return mark.count === 1
     ? `${mark.label}, ${size(mark.range)}`
     : `${counted(mark.count, 'range')}, ${formatSize(mark.covered)} of ${formatSize(sizeOf(mark.range))}: ${mark.label}`;

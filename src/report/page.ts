@@ -5,7 +5,8 @@ import { answerOf } from './answer.js';
 import { changeSection } from './change-section.js';
 import { coverageSection, coveredShare, dumpedSize } from './coverage.js';
 import { cpuSection } from './cpu-section.js';
-import { FORMATS, factsSection } from './facts.js';
+import { FORMAT_NAMES } from '../image/containers/recognise.js';
+import { factsSection } from './facts.js';
 import { findingsSection } from './findings.js';
 import { Html, html, shortened, withCode, type Content } from './html.js';
 import { mapSection } from './map-section.js';
@@ -75,7 +76,7 @@ function opening(subject: ReportSubject): Html {
   const { image } = subject;
   const { tone, headline, sentences } = answerOf(subject);
   const page = image.pageSize === null ? '' : ` with ${formatSize(image.pageSize)} pages`;
-  const format = FORMATS[image.format];
+  const format = FORMAT_NAMES[image.format];
   return html`<p class="what">${format.charAt(0).toUpperCase()}${format.slice(1)}, ${image.architecture.name}${page}</p>
     <div class="answer ${tone}">
       <p class="headline">${headline}</p>

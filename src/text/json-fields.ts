@@ -1,4 +1,4 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, within } from '../errors.js';
 import { excerpt } from './excerpt.js';
 import { closestTo } from './closest-word.js';
 import { Converted, OddNumber, type JsonObject, type JsonValue } from './strict-json.js';
@@ -44,12 +44,8 @@ export function readInteger(value: JsonValue | undefined, place: string, parse: 
 }
 
 /** What `read` returns; its KdumpError learns the place. */
-export function inPlace<T>(place: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof KdumpError ? error.within(place === '' ? {} : { segment: place }) : error;
-  }
+function inPlace<T>(place: string, read: () => T): T {
+  return within(place === '' ? {} : { segment: place }, read);
 }
 
 export function at(place: string, problem: string, details: { found?: string; expected: string; remedy?: string }): KdumpError {

@@ -139,6 +139,11 @@ export function formatSize(size: bigint): string {
   return `${hundredths / 100n}${fraction === '' ? '' : `.${fraction}`} ${UNITS[unit - 1] ?? ''}iB`;
 }
 
+/** A number of bytes: a JSON number while it is exact, else a string. */
+export function sizeToJson(size: bigint): number | string {
+  return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : hex(size);
+}
+
 function wrong(problem: string, text: string, expected: string, remedy?: string): KdumpError {
   return new KdumpError('usage', problem, { found: excerpt(text), expected, ...(remedy === undefined ? {} : { remedy }) });
 }

@@ -20,7 +20,7 @@ const GOLDEN = Uint8Array.of(
   0x00, 0x00, 0x00, 0x02, // 0x1c boot_cpuid_phys
   0x00, 0x00, 0x00, 0x0c, // 0x20 size_dt_strings
   0x00, 0x00, 0x00, 0x40, // 0x24 size_dt_struct
-  // memory reserve map
+  // memory reservation block
   0x00, 0x00, 0x00, 0x00, // 0x28 address
   0x00, 0x01, 0x00, 0x00,
   0x00, 0x00, 0x00, 0x00, // 0x30 size
@@ -206,7 +206,7 @@ describe('one mutation, one error', () => {
     expect(parseFdt(buildFdt([], { struct: tail, deadStrings: `${long(256)}\0` })).root.properties()[0]?.name).toBe(long(255));
   });
 
-  test('a reserve map without end', () => {
+  test('a reservation block without end', () => {
     const blob = buildFdt([], { order: ['struct', 'strings', 'reserve'], reservations: [[1n, 1n]] });
     blob.fill(1, blob.length - 16);
     expect(inputError(() => parseFdt(blob)).details.offset).toBe(56);
@@ -214,8 +214,8 @@ describe('one mutation, one error', () => {
 
   test.each([
     ['strings inside the structure block', { 3: 60 }],
-    ['structure block inside the reserve map', { 2: 40, 9: 24 }],
-    ['reserve map over the strings', { 4: 72 }],
+    ['structure block inside the reservation block', { 2: 40, 9: 24 }],
+    ['reservation block over the strings', { 4: 72 }],
   ])('%s', (_, header) => {
     inputError(() => parseFdt(buildFdt([], { header, slack: 64, deadStrings: 'a\0\0\0\0\0' })));
   });

@@ -1,7 +1,8 @@
 /** Where parseFdt refuses a blob that libfdt's fdt_check_full() takes: what it says, and why. Nothing else may make a difference. */
 export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly reason: string }[] = [
   {
-    problem: /^(?:memory reserve map|structure block|strings block) and (?:memory reserve map|structure block|strings block) overlap$/,
+    problem:
+      /^(?:memory reservation block|structure block|strings block) and (?:memory reservation block|structure block|strings block) overlap$/,
     reason: 'blocks that share bytes: an edit of one would damage the other',
   },
   {
@@ -14,14 +15,14 @@ export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly r
   },
   {
     problem: /^device tree size is out of range$/,
-    reason: 'smaller than any tree: header, end of the reserve map, a root and FDT_END',
+    reason: 'smaller than any tree: header, end of the reservation block, a root and FDT_END',
   },
   {
     problem: /^block is not aligned$/,
     reason: 'the specification asks for 4 and 8 bytes (5.6); readers that load whole words fail on anything else',
   },
   {
-    problem: /^(?:memory reserve map|structure block|strings block) lies outside the device tree$/,
+    problem: /^(?:memory reservation block|structure block|strings block) lies outside the device tree$/,
     reason: 'in the header or behind totalsize, also for a block of no bytes',
   },
   {

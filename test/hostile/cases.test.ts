@@ -426,7 +426,7 @@ describe('FDT', () => {
     expect(thrown(() => editFdt(later, [], { capacity: 65536 })).kind).toBe('refused');
   });
 
-  test('case 35: a memory reserve map without an end is refused', () => {
+  test('case 35: a memory reservation block without an end is refused', () => {
     const blob = Buffer.from(buildFdt(TREE, { order: ['struct', 'strings', 'reserve'], reservations: [[1n, 1n]] }));
     expectFdtRefused(blob.fill(0xff, blob.readUInt32BE(16)), /no end/);
   });

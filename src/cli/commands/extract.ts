@@ -8,7 +8,7 @@ import { closeImage } from '../../image/open.js';
 import { segmentSources, type SegmentSource } from '../../image/pack/pack.js';
 import { SEGMENT_NAMES, type SegmentName } from '../../image/segment.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
-import { sizeToJson } from '../render/json.js';
+import { sizeToJson } from '../../text/numbers.js';
 import { openImageFrom } from '../open-image.js';
 import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';

@@ -11,6 +11,7 @@ import { manifestSources, sourceOfFile } from '../../image/pack/manifest-sources
 import { packImage } from '../../image/pack/pack.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { operand, repeated } from '../options/operand.js';
+import { SMALLEST_PAGE } from '../../memory/range.js';
 import { parseNumber } from '../../text/numbers.js';
 import { reportNewImage } from '../new-image.js';
 import type { Outcome } from '../outcome.js';
@@ -24,8 +25,6 @@ interface PackOptions extends CommonOptions {
   entry?: bigint;
   overwrite?: boolean;
 }
-
-const PAGE = 0x1000n;
 
 export const packCommand: CommandDefinition = {
   summary: 'make a packed image from segment files or a manifest',
@@ -87,7 +86,7 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
     entry,
     segments: segments.map((segment) => {
       const file = openFile(segment.path);
-      return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(BigInt(file.size), PAGE) }, file);
+      return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(BigInt(file.size), SMALLEST_PAGE) }, file);
     }),
   };
 }

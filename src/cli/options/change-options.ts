@@ -74,7 +74,7 @@ function readChanges(fileSystem: FileSystem, path: string): Change[] {
     if (!(error instanceof KdumpError)) throw error;
     const located = error.within({ file: path === '-' ? 'standard input' : path });
     // Whatever is wrong with a change file is a mistake in how the program was called.
-    return raise(located.kind === 'input' ? new KdumpError('usage', located.problem, located.details) : located);
+    throw located.kind === 'input' ? new KdumpError('usage', located.problem, located.details) : located;
   }
 }
 
@@ -82,8 +82,4 @@ function readChanges(fileSystem: FileSystem, path: string): Change[] {
 function textOf(fileSystem: FileSystem, path: string): string {
   const bytes = path === '-' ? fileSystem.readStandardInput(MAX_CHANGE_FILE) : readWholeFile(fileSystem, path, MAX_CHANGE_FILE);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
-}
-
-function raise(error: KdumpError): never {
-  throw error;
 }

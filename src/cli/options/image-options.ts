@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { ImageFormat } from '../../image/containers/recognise.js';
+import { FORMAT_NAMES, type ImageFormat } from '../../image/containers/recognise.js';
 import type { Range } from '../../memory/range.js';
 import { parseMapping, parseNumber, parseRange, type Mapping } from '../../text/numbers.js';
 import { operand, repeated } from './operand.js';
@@ -21,9 +21,7 @@ export const IMAGE_ARGUMENT = 'a packed image, or memory that holds one: a RAM f
 export function addImageOptions(command: Command): Command {
   return command
     .optionsGroup('Image options:')
-    .addOption(
-      new Option('--format <format>', 'the container; without it recognised from the content').choices(['kdump', 'elf-core', 'raw']),
-    )
+    .addOption(new Option('--format <format>', 'the container; without it recognised from the content').choices(Object.keys(FORMAT_NAMES)))
     .option('--base <addr>', 'raw: physical address of file offset 0 (default 0)', operand(parseNumber))
     .option('--map <file-offset:addr:size>', 'raw: where a piece of the file lies in physical memory; repeatable', repeated(parseMapping))
     .option('--crash-kernel <range>', 'look for segments only there ("Crash kernel" of /proc/iomem)', operand(parseRange))

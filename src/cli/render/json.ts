@@ -1,6 +1,7 @@
 import { hex } from '../../errors.js';
 import { elfcorehdrSize } from '../../elf/elfcorehdr.js';
 import type { ProgramHeader } from '../../elf/records.js';
+import { textOf } from '../../fdt/cells.js';
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { CheckResult } from '../../check/check.js';
 import type { ImageDifference } from '../../check/diff.js';
@@ -12,20 +13,17 @@ import { coveredSegments, type DigestStatus } from '../../check/verify-digest.js
 import type { KdumpImage } from '../../image/image.js';
 import { changeToJson } from '../../machine/change.js';
 import { sizeOf, type Range } from '../../memory/range.js';
+import { sizeToJson } from '../../text/numbers.js';
 import { sha256 } from '../../image/digest.js';
 
-/** A number of bytes: a JSON number while it is exact, else a string. */
-export function sizeToJson(size: bigint): number | string {
-  return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : hex(size);
-}
-
-export function rangeToJson(range: Range): { start: string; size: number | string } {
+function rangeToJson(range: Range): { start: string; size: number | string } {
   return { start: hex(range.start), size: sizeToJson(sizeOf(range)) };
 }
 
 export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings: readonly Finding[]): object {
   const { memory, segments, crashKernel, pageSize, elfcorehdr, fdt, purgatory } = image;
   const crash = crashMemoryOf(image);
+  const model = fdt?.tree.root.property('model');
   const noteToJson = ({ paddr, memsz }: ProgramHeader): object => ({ address: hex(paddr), size: sizeToJson(memsz) });
   return {
     file: memory.path,
@@ -69,7 +67,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
             totalSize: fdt.tree.header.totalSize,
             usedSize: fdt.tree.usedSize,
             freeSize: fdtFreeSize(fdt),
-            model: stringProperty(fdt.tree.root.property('model')),
+            model: model === undefined ? null : textOf(model),
             bootargs: fdt.facts.bootargs,
             cpus: knownCpus(image).map(({ node, id, threads }) => ({ name: node.name, id, threads })),
           },
@@ -134,8 +132,4 @@ export function diffToJson(difference: ImageDifference): object {
     sameElfcorehdr: difference.sameElfcorehdr,
     sameFdt: difference.sameFdt,
   };
-}
-
-function stringProperty(value: Uint8Array | undefined): string | null {
-  return value === undefined ? null : Buffer.from(value).toString('latin1').replace(/\0+$/, '');
 }

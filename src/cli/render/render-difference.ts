@@ -1,6 +1,6 @@
 import { printable } from '../../errors.js';
 import { crashMemoryOf } from '../../description/crash-memory.js';
-import type { Cpu } from '../../description/cpus.js';
+import type { Cpu } from '../../arch/cpu-cloning.js';
 import type { ImageDifference } from '../../check/diff.js';
 import type { KdumpImage } from '../../image/image.js';
 import { formatRange, sizeOf, type Range } from '../../memory/range.js';

@@ -5,6 +5,7 @@ import type { Finding } from '../../check/finding.js';
 import { capacityOf, fdtFreeSize, knownCpus } from '../../description/capacity.js';
 import { coveredSegments, type DigestStatus } from '../../check/verify-digest.js';
 import type { KdumpImage } from '../../image/image.js';
+import { FORMAT_NAMES } from '../../image/containers/recognise.js';
 import { segmentRange } from '../../image/segment.js';
 import { byStart, formatRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
@@ -13,8 +14,6 @@ import { drawMap, drawPlace } from './draw-map.js';
 import { renderFindings } from './render-findings.js';
 import { columns, idList, wrapped } from './table.js';
 import type { Theme } from './theme.js';
-
-const FORMATS = { kdump: 'packed kdump image', 'elf-core': 'kdump image in an ELF memory dump', raw: 'kdump image in raw memory' };
 
 /** Ranges that are listed on a terminal without --verbose, so that the usual image fits a screen. */
 const MOST_RANGES = 10;
@@ -35,7 +34,7 @@ export function renderInspect(
   const page = image.pageSize === null ? '' : `, ${formatSize(image.pageSize)} pages`;
   const crash = crashMemoryOf(image);
   return [
-    `${theme.heading(printable(image.memory.path))}: ${FORMATS[image.format]}, ${image.architecture.name}${page}`,
+    `${theme.heading(printable(image.memory.path))}: ${FORMAT_NAMES[image.format]}, ${image.architecture.name}${page}`,
     soundLine(image, digest, findings, theme),
     ...renderFindings(
       findings.filter(({ severity }) => severity !== 'info'),

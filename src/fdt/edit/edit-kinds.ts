@@ -40,7 +40,7 @@ export interface ReplaceProperties {
   readonly properties: readonly FdtProperty[];
 }
 
-/** Overwrites entry `index` of the memory reserve map, counted from 0. */
+/** Overwrites entry `index` of the memory reservation block, counted from 0. */
 export interface SetReservation {
   readonly kind: 'setReservation';
   readonly index: number;
@@ -48,7 +48,7 @@ export interface SetReservation {
   readonly size: bigint;
 }
 
-/** A new last entry of the memory reserve map. */
+/** A new last entry of the memory reservation block. */
 export interface AddReservation {
   readonly kind: 'addReservation';
   readonly address: bigint;

@@ -1,4 +1,5 @@
 import { KdumpError, hex, printable, type KdumpErrorDetails } from '../../errors.js';
+import { ADDRESS_SPACE_END } from '../../memory/range.js';
 import { MAX_DEPTH, MAX_NAME_LENGTH } from '../constants.js';
 import type { AddNode, FdtEdit, PropertyEdit, RemoveNode, ReplaceProperties, ReservationEdit } from './edit-kinds.js';
 import type { Fdt } from '../fdt.js';
@@ -16,8 +17,6 @@ export interface SortedEdits {
   readonly replacements: ReadonlyMap<number, ReplaceProperties>;
   readonly reservations: readonly ReservationEdit[];
 }
-
-const ADDRESS_LIMIT = 1n << 64n;
 
 /**
  * Sorts `edits` by what they change.
@@ -157,9 +156,9 @@ function checkPropertyEdit(edit: PropertyEdit): void {
 function checkReservation(fdt: Fdt, edit: ReservationEdit): void {
   const { address, size } = edit;
   if (edit.kind === 'setReservation' && !(Number.isInteger(edit.index) && edit.index >= 0 && edit.index < fdt.reservations.length)) {
-    throw refusal('memory reserve map has no such entry', { found: `${edit.index}`, expected: `below ${fdt.reservations.length}` });
+    throw refusal('memory reservation block has no such entry', { found: `${edit.index}`, expected: `below ${fdt.reservations.length}` });
   }
-  if (size <= 0n || address < 0n || address + size > ADDRESS_LIMIT) {
+  if (size <= 0n || address < 0n || address + size > ADDRESS_SPACE_END) {
     throw refusal('memory reservation is out of range', {
       found: `address ${hex(address)}, size ${hex(size)}`,
       expected: 'a size above 0, and an end of at most 2^64',

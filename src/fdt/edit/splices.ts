@@ -59,7 +59,7 @@ export function structSplices(fdt: Fdt, edits: SortedEdits, wanted: WantedNames)
   return splices.sort((a, b) => a.offset - b.offset || a.rank - b.rank);
 }
 
-/** The splices of the memory reserve map, ascending. */
+/** The splices of the memory reservation block, ascending. */
 export function reservationSplices(fdt: Fdt, { reservations }: SortedEdits): Splice[] {
   const start = fdt.header.offReserveMap;
   return reservations

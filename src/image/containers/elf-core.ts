@@ -4,13 +4,14 @@ import { PN_XNUM, PT_LOAD } from '../../elf/constants.js';
 import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../../elf/elf-header.js';
 import { programHeaderFormat, sectionHeaderFormat } from '../../elf/records.js';
 import type { InputFile } from '../../file/input-file.js';
+import { ADDRESS_SPACE_END, byAddress } from '../../memory/range.js';
 import { isBackup } from '../backup.js';
 import { PhysicalMemory, type Extent } from './physical-memory.js';
 
 /** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
 const MAX_LOADS = 1 << 17;
 /** p_paddr of /proc/kcore's mappings that are not of physical memory. */
-const NO_ADDRESS = (1n << 64n) - 1n;
+const NO_ADDRESS = ADDRESS_SPACE_END - 1n;
 
 /**
  * Physical memory from an ELF ET_CORE file whose PT_LOADs say where each piece of it lies in the file.
@@ -74,7 +75,7 @@ function programHeaderCount(file: InputFile, { fields, byteOrder }: ElfHeader): 
 function withoutDuplicates(extents: readonly Extent[]): Extent[] {
   const result: Extent[] = [];
   let end = 0n;
-  for (const extent of [...extents].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))) {
+  for (const extent of [...extents].sort(byAddress)) {
     const skip = extent.address < end ? end - extent.address : 0n;
     if (skip >= extent.size) continue;
     const size = extent.size - skip;

@@ -20,7 +20,7 @@ export interface PackedImage {
 }
 
 /** Whether the ELF header is that of a packed image; `names` decides between it and any other executable. */
-export function isPackedHeader(header: ElfHeader): boolean {
+function isPackedHeader(header: ElfHeader): boolean {
   return header.fields.type === ET_EXEC && header.fields.shnum > 0;
 }
 

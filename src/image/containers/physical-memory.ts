@@ -2,7 +2,7 @@ import { KdumpError, hex } from '../../errors.js';
 import { safePosition } from '../../bytes/position.js';
 import type { InputFile } from '../../file/input-file.js';
 import { firstEndingAfter } from '../../memory/range-set.js';
-import { formatRange, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
+import { byAddress, formatRange, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
 
 /** A piece of physical memory that a file holds: `fileSize` bytes from `fileOffset`, the rest of `size` is zero. */
 export interface Extent {
@@ -25,7 +25,7 @@ export class PhysicalMemory {
     readonly file: InputFile,
     extents: readonly Extent[],
   ) {
-    this.extents = [...extents].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+    this.extents = [...extents].sort(byAddress);
     this.ranges = this.extents.map(({ address, size }) => rangeOfSize(address, size));
     let previousEnd = 0n;
     for (const { address, size, fileOffset, fileSize } of this.extents) {

@@ -1,11 +1,17 @@
-import { KdumpError } from '../../errors.js';
+import { KdumpError, within } from '../../errors.js';
 import { ET_CORE, ET_EXEC } from '../../elf/constants.js';
 import { ELF_HEADER_SIZE, hasElfMagic, parseElfHeader } from '../../elf/elf-header.js';
 import type { InputFile } from '../../file/input-file.js';
-import { within } from '../../errors.js';
 
 /** Containers of a kdump image (docs/containers.md). */
 export type ImageFormat = 'kdump' | 'elf-core' | 'raw';
+
+/** What to call an image in such a container. */
+export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
+  kdump: 'packed kdump image',
+  'elf-core': 'kdump image in an ELF memory dump',
+  raw: 'kdump image in raw memory',
+};
 
 const FIRST_BYTES = 16;
 

@@ -7,9 +7,9 @@ import { DIGEST_SIZE } from '../digest.js';
 import type { ManifestContents, ManifestDigest, ManifestSegment } from './manifest.js';
 import { sourceOfBytes, type SegmentSource } from './pack.js';
 import { REGION_TABLE_SIZE } from '../region-table.js';
+import { MAX_PURGATORY } from '../segment.js';
 
 const CHUNK = 1 << 20;
-const MAX_PURGATORY = 1n << 20n;
 
 /**
  * The segments of a manifest, ready to be packed; digests are computed over the others.

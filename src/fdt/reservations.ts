@@ -10,14 +10,14 @@ export interface FdtReservation {
 }
 
 /**
- * The entries of the memory reserve map, without the one that ends it. As in libfdt and in the kernel an entry of size 0 ends the map,
+ * The entries of the memory reservation block, without the one that ends it. As in libfdt and in the kernel an entry of size 0 ends the map,
  * whatever its address.
  *
  * Source: Devicetree specification v0.4 section 5.3; libfdt `fdt_num_mem_rsv`.
  *
  * @throws KdumpError `input` when nothing ends the map inside the blob
  */
-export function parseReserveMap(bytes: Uint8Array, { offReserveMap, totalSize }: FdtHeader): FdtReservation[] {
+export function parseReservations(bytes: Uint8Array, { offReserveMap, totalSize }: FdtHeader): FdtReservation[] {
   const view = dataView(bytes);
   const reservations: FdtReservation[] = [];
   for (let at = offReserveMap; at + RESERVATION_SIZE <= totalSize; at += RESERVATION_SIZE) {
@@ -25,5 +25,5 @@ export function parseReserveMap(bytes: Uint8Array, { offReserveMap, totalSize }:
     if (size === 0n) return reservations;
     reservations.push({ address: view.getBigUint64(at), size });
   }
-  throw fdtError('memory reserve map has no end', offReserveMap, { expected: 'an entry of size 0' });
+  throw fdtError('memory reservation block has no end', offReserveMap, { expected: 'an entry of size 0' });
 }
