@@ -8,6 +8,7 @@
 // Open an image
 export { closeImage, openImage, type OpenImageOptions } from './image/open.js';
 export type { KdumpImage } from './image/image.js';
+export type { Mapping } from './text/numbers.js';
 export type { ImageFormat } from './image/containers/recognise.js';
 export type { Segment, SegmentName } from './image/segment.js';
 export type { Extent, PhysicalMemory } from './image/containers/physical-memory.js';

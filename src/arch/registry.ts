@@ -1,6 +1,5 @@
 import { KdumpError, printable } from '../errors.js';
 import type { ByteOrder } from '../bytes/byte-order.js';
-import { unknownMachine } from '../elf/elf-header.js';
 import type { Architecture, ArchitectureName } from './architecture.js';
 import { aarch64 } from './aarch64.js';
 import { loongarch64 } from './loongarch64.js';
@@ -11,6 +10,8 @@ import { x86_64 } from './x86_64.js';
 
 /** All that are known. */
 export const architectures: readonly Architecture[] = [ppc64le, ppc64, x86_64, aarch64, riscv64, loongarch64, s390x];
+
+const E_MACHINE_OFFSET = 18;
 
 /** @throws KdumpError `input` when no supported kernel has this e_machine and byte order */
 export function architectureOf(machine: number, byteOrder: ByteOrder): Architecture {
@@ -34,4 +35,14 @@ export function architectureNamed(name: string): Architecture {
     });
   }
   return found;
+}
+
+function unknownMachine(machine: number): KdumpError {
+  const names = new Map<number, string[]>();
+  for (const each of architectures) names.set(each.machine, [...(names.get(each.machine) ?? []), each.name]);
+  return new KdumpError('input', 'e_machine is not one of a supported kernel', {
+    offset: E_MACHINE_OFFSET,
+    found: String(machine),
+    expected: [...names].map(([number, of]) => `${number} (${of.join(', ')})`).join(', '),
+  });
 }

@@ -8,7 +8,6 @@ export const ELF_HEADER_SIZE = 64;
 export const PROGRAM_HEADER_SIZE = programHeaderFormat.size;
 
 const E_VERSION_OFFSET = 20;
-const MACHINE_OFFSET = 18;
 
 /** An ELF64 file header: e_ident as it was read, the fields after it, and the byte order they are in. */
 export interface ElfHeader {
@@ -55,15 +54,6 @@ export function parseElfHeader(bytes: Uint8Array): ElfHeader {
 export function encodeElfHeader({ ident, byteOrder, fields }: ElfHeader, bytes: Uint8Array): void {
   bytes.set(ident, 0);
   elfHeaderFormat.encode(fields, bytes, EI_NIDENT, byteOrder);
-}
-
-/** The error for an e_machine that the reader does not know. */
-export function unknownMachine(machine: number): KdumpError {
-  return new KdumpError('input', 'e_machine is not one of a supported kernel', {
-    offset: MACHINE_OFFSET,
-    found: String(machine),
-    expected: '21 (ppc64), 22 (s390), 62 (x86_64), 183 (aarch64), 243 (riscv) or 258 (loongarch)',
-  });
 }
 
 function expectByte(ident: Uint8Array, index: number, name: string, allowed: readonly number[]): void {

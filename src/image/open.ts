@@ -1,5 +1,4 @@
 import { KdumpError, within } from '../errors.js';
-import { safePosition } from '../bytes/position.js';
 import type { ByteOrder } from '../bytes/byte-order.js';
 import { architectureOf } from '../arch/registry.js';
 import type { Architecture } from '../arch/architecture.js';
@@ -7,6 +6,7 @@ import type { FileSystem } from '../file/file-system.js';
 import type { InputFile } from '../file/input-file.js';
 import { readCommitted } from '../journal/read-committed.js';
 import type { Range } from '../memory/range.js';
+import type { Mapping } from '../text/numbers.js';
 import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
 import { elfCoreMemory } from './containers/elf-core.js';
@@ -15,7 +15,8 @@ import type { FoundImage } from './find/found-image.js';
 import type { KdumpImage } from './image.js';
 import { nameSegments, type UnnamedSegment } from './name-segments.js';
 import { readPacked } from './containers/packed.js';
-import { PhysicalMemory } from './containers/physical-memory.js';
+import type { PhysicalMemory } from './containers/physical-memory.js';
+import { rawMemory } from './containers/raw.js';
 import { recogniseFormat, type ImageFormat } from './containers/recognise.js';
 import { readElfcorehdr, readFdt } from './read-segments.js';
 import { findRegionTable, findRegionTableByShape } from './region-table.js';
@@ -28,7 +29,7 @@ export interface OpenImageOptions {
   /** raw: physical address of file offset 0. */
   base?: bigint;
   /** raw: pieces of the file and where they lie in physical memory, instead of `base`. */
-  map?: readonly { fileOffset: bigint; address: bigint; size: bigint }[];
+  map?: readonly Mapping[];
   /** Look for segments only here. */
   crashKernel?: Range;
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
@@ -55,6 +56,12 @@ export function readImage(file: InputFile, options: OpenImageOptions): KdumpImag
   return within({ file: file.path }, () => read(file, options));
 }
 
+/** How a container's memory is read, for those that do not say themselves where the segments are. */
+const MEMORY_OF: Readonly<Record<Exclude<ImageFormat, 'kdump'>, (file: InputFile, options: OpenImageOptions) => PhysicalMemory>> = {
+  'elf-core': elfCoreMemory,
+  raw: rawMemory,
+};
+
 function read(file: InputFile, options: OpenImageOptions): KdumpImage {
   const format = options.format ?? recogniseFormat(file);
   if (format !== 'raw' && (options.base !== undefined || options.map !== undefined)) {
@@ -66,19 +73,11 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     const packed = readPacked(file);
     return describe(format, packed.memory, { ...packed, crashKernel: null, isComplete: true, notes: [] });
   }
-  const memory = format === 'raw' ? rawMemory(file, options) : elfCoreMemory(file);
+  const memory = MEMORY_OF[format](file, options);
   return describe(
     format,
     memory,
     options.segmentTable === undefined ? findImage(memory, options.crashKernel) : fromTable(memory, options.segmentTable),
-  );
-}
-
-function rawMemory(file: InputFile, { base = 0n, map }: OpenImageOptions): PhysicalMemory {
-  const pieces = map ?? [{ fileOffset: 0n, address: base, size: BigInt(file.size) }];
-  return new PhysicalMemory(
-    file,
-    pieces.map(({ fileOffset, address, size }) => ({ address, size, fileOffset: safePosition(fileOffset), fileSize: size })),
   );
 }
 

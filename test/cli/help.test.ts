@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
@@ -46,6 +46,12 @@ test('help of the program: every command, and examples', () => {
   for (const name of NAMES) expect(help).toMatch(new RegExp(`^ {2}${name} +\\S`, 'm'));
   expect(helpOf('help')).toBe(help);
   for (const [, line] of examplesOf('')) expect(help).toContain(line);
+});
+
+test('docs/cli.md has a section on every command', () => {
+  const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+  const sections = [...page.matchAll(/^## (.+)$/gm)].flatMap(([, title = '']) => title.split(', '));
+  for (const name of NAMES) expect(sections).toContain(name);
 });
 
 test('options that belong together stand together', () => {

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
+import { architectures } from '../../src/arch/registry.js';
+import { FORMAT_NAMES } from '../../src/image/containers/recognise.js';
 import { build, coreFile, packedFile, partsOf, ramFile, type ArchitectureName } from '../helpers/build-image.js';
 import { CAPTURES } from '../helpers/capture-image.js';
 import { FIXTURES, copyOf, fixtureImage, type FixtureImage } from '../helpers/fixtures.js';
@@ -302,4 +304,13 @@ test('every code of a finding seen here is in docs/findings.md', () => {
     return findings.map(({ code }) => code);
   });
   expect([...new Set(seen)].filter((code) => !known.includes(`\`${code}\``))).toEqual([]);
+});
+
+test('the schema of inspect knows every container and architecture, and docs/containers.md every container', () => {
+  const { properties } = schemaOf('inspect');
+  const formats = Object.keys(FORMAT_NAMES);
+  expect(properties?.['format']?.enum).toEqual(formats);
+  expect(properties?.['architecture']?.enum).toEqual(architectures.map(({ name }) => name));
+  const page = readFileSync(join(DOCS, 'containers.md'), 'utf8');
+  for (const format of formats) expect(page).toContain(`| \`${format}\``);
 });

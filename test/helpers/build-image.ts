@@ -4,6 +4,7 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, readSync
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { expect } from 'vitest';
+import type { ArchitectureName } from '../../src/arch/architecture.js';
 import { buildFdt, cells, node, prop, type Item, type Prop } from '../fdt/build.js';
 import type { Role } from './capture-image.js';
 import { runHere } from './run-here.js';
@@ -15,7 +16,7 @@ import type { RunResult } from './run.js';
  * changes the parts before they become bytes.
  */
 
-export type ArchitectureName = 'ppc64' | 'ppc64le' | 'x86_64' | 'aarch64' | 'riscv64' | 'loongarch64' | 's390x';
+export type { ArchitectureName };
 
 export interface ProgramHeader {
   type: number;
