@@ -3,7 +3,8 @@ import { defineConfig } from 'vitest/config';
 /** The slow variants of tests, run by `npm run test:long`: files of a minute or two each, so that two at a time end together. */
 export default defineConfig({
   test: {
-    include: ['test/long/**/*.test.ts'],
+    include: ['test/long/**/*.test.ts', 'test/conformance/*-captures.test.ts', 'test/report/browser.test.ts'],
+    env: { KDUMP_HOTPLUG_EVERY_WAY: '1' },
     globalSetup: ['test/helpers/bundle.ts'],
     testTimeout: 20 * 60_000,
     maxWorkers: 2,
