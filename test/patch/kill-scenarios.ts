@@ -180,7 +180,19 @@ function killedAt(call: string, number: number, args: readonly string[]): boolea
 }
 
 /** Calls that change files, or begin to. */
-const CALLS = ['pwrite64', 'write', 'fsync', 'fdatasync', 'unlink', 'unlinkat', 'rename', 'ftruncate', 'fchmod', 'fchown', 'openat'] as const;
+const CALLS = [
+  'pwrite64',
+  'write',
+  'fsync',
+  'fdatasync',
+  'unlink',
+  'unlinkat',
+  'rename',
+  'ftruncate',
+  'fchmod',
+  'fchown',
+  'openat',
+] as const;
 
 export interface KillPoint {
   readonly call: string;
