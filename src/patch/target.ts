@@ -28,7 +28,7 @@ export function openTarget(fileSystem: FileSystem, path: string): PatchTarget {
   try {
     const name = basename(real);
     const entry = fileSystem.statusIn(directory, name);
-    if (entry === undefined) throw new KdumpError('io', 'it went away while it was opened', { file: path });
+    if (entry === undefined) throw goneOrNoProc(fileSystem, path, real);
     if (entry.kind !== 'file') throw notRegular(path, entry.kind);
     const descriptor = fileSystem.openIn(directory, name, 'modify');
     try {
@@ -67,6 +67,13 @@ export function closeTarget({ fileSystem, file, directory }: PatchTarget): void 
 export function isStillInPlace({ fileSystem, directory, name, status }: PatchTarget): boolean {
   const now = fileSystem.statusIn(directory, name);
   return now?.inode === status.inode && now.device === status.device;
+}
+
+/** Names in an open directory are looked up through /proc. */
+function goneOrNoProc(fileSystem: FileSystem, path: string, real: string): KdumpError {
+  return fileSystem.exists(real)
+    ? new KdumpError('io', 'cannot open: /proc is not mounted', { file: path, remedy: 'mount it: mount -t proc proc /proc' })
+    : new KdumpError('io', 'it went away while it was opened', { file: path });
 }
 
 function checkKind(fileSystem: FileSystem, path: string, real: string, status: FileStatus, entry: FileStatus): void {

@@ -1079,6 +1079,15 @@ describe('environment', () => {
     }
   });
 
+  testWith(canMount, 'no mount namespaces here', 'case 76: without /proc nothing is written, and the message says what is missing', () => {
+    const path = copyOf('tiny-ppc64', folder);
+    const before = stateOf(path);
+    const hidden = ['-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh', process.execPath, PROGRAM, 'apply', path, ...ADD];
+    const { status, stderr } = spawnSync('unshare', hidden, { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 5, stderr: expect.stringContaining('/proc is not mounted') as string });
+    expect(stateOf(path)).toEqual(before);
+  });
+
   test('case 77: a standard output that is closed, or full, changes nothing about the patch', () => {
     for (const [before, codes] of [
       ['"$@" | true', [0]],
