@@ -18,15 +18,15 @@ const code = run(process.argv.slice(2), {
   version: PROGRAM_VERSION,
   environment: process.env,
   isTerminal: isatty(1),
-  // Asked for only when they are needed: the streams of a terminal take a while to load.
+  // Asked for only when they are needed: the streams take a while to load, and only those of a terminal have columns.
   get columns() {
-    return process.stdout.columns;
+    return isatty(1) ? process.stdout.columns : undefined;
   },
   get errorIsTerminal() {
     return isatty(2);
   },
   get errorColumns() {
-    return process.stderr.columns;
+    return isatty(2) ? process.stderr.columns : undefined;
   },
   writeOut: writeTo(1),
   writeError: writeTo(2),

@@ -1,7 +1,9 @@
 // Bundles the command-line program into one file, beside the few lines that start it and V8's code cache for this Node.
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { lazyModules } from './build/lazy-modules.mjs';
@@ -43,5 +45,25 @@ mkdirSync(at('dist'), { recursive: true });
 for (const name of readdirSync(at('dist'))) if (name.endsWith('.cache')) rmSync(at(`dist/${name}`));
 replace(at('dist/program.cjs'), `${code}//${id}`, 0o644);
 replace(at('dist/kdump-hotplug.cjs'), readFileSync(at('scripts/build/start.cjs')), 0o755);
-// The first run makes the cache, with the functions that it used.
-execFileSync(process.execPath, [at('dist/kdump-hotplug.cjs'), 'inspect', at('fixtures/images/ppc64le-64k.kdump')]);
+fillCaches();
+
+/**
+ * The first run of each command makes its cache, with the functions that it used: so here one change is made, looked at and taken back. Where a
+ * command does not work, for want of flock(1) say, it is without a cache.
+ */
+function fillCaches() {
+  const directory = mkdtempSync(join(tmpdir(), 'kdump-hotplug-build-'));
+  const run = (...args) => spawnSync(process.execPath, [at('dist/kdump-hotplug.cjs'), ...args], { cwd: directory, stdio: 'ignore' });
+  const change = ['image', '--add-memory', '0x80000000+256M', '--add-cpu', '2'];
+  try {
+    cpSync(at('fixtures/images/ppc64le-64k.kdump'), join(directory, 'image'));
+    run('inspect', 'image');
+    run('plan', ...change);
+    run('apply', ...change, '--save-undo', 'undo');
+    run('undo', 'image', 'undo');
+    run('check', 'image');
+    run('recover', 'image');
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}

@@ -6,11 +6,16 @@ const fs = require('node:fs');
 const { Script } = require('node:vm');
 
 const ID_LENGTH = 32;
+/** Done, and the two answers of check and diff. A run that failed did not use what the next one needs. */
+const SUCCESS = [0, 1];
 
 const path = `${__dirname}/program.cjs`;
 const source = fs.readFileSync(path, 'latin1');
+// A cache for each command holds the functions that it uses: those that it lacks are compiled when they are called, those of other commands would
+// have to be read. A word that is no command ends with an exit code that writes no cache.
+const [command] = /^[a-z]{1,16}$/.exec(process.argv[2]) ?? ['program'];
 // V8 itself compares no more than the length of the source: the name binds a cache to the program, by the hash at its end.
-const cache = `${__dirname}/${source.slice(-ID_LENGTH)}-${process.versions.v8}-${process.arch}.cache`;
+const cache = `${__dirname}/${source.slice(-ID_LENGTH)}-${process.versions.v8}-${process.arch}-${command}.cache`;
 
 const othersCanWrite = ({ mode }) => (mode & 0o022) !== 0;
 
@@ -49,4 +54,8 @@ function writeCache(script) {
 const cachedData = readCache();
 const script = new Script(source, { filename: path, cachedData });
 script.runInThisContext()(require);
-if (cachedData === undefined || script.cachedDataRejected) process.once('exit', () => writeCache(script));
+if (cachedData === undefined || script.cachedDataRejected) {
+  process.once('exit', (code) => {
+    if (SUCCESS.includes(code)) writeCache(script);
+  });
+}

@@ -203,11 +203,14 @@ export const nodeFileSystem: FileSystem = {
   },
   list(path) {
     return attempt('list', path, () =>
-      // Not with file types: a process that ends meanwhile makes listing /proc with them fail.
-      readdirSync(path).flatMap((name): DirectoryEntry[] => {
-        const stat = lstatSync(`${path}/${name}`, { throwIfNoEntry: false });
-        return stat === undefined ? [] : [{ name, kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other' }];
-      }),
+      // Not with file types: a process that ends meanwhile makes listing /proc with them fail. Most callers look at names alone.
+      readdirSync(path).map((name): DirectoryEntry => ({
+        name,
+        get kind() {
+          const stat = lstatSync(`${path}/${name}`, { throwIfNoEntry: false });
+          return stat?.isFile() === true ? 'file' : stat?.isDirectory() === true ? 'directory' : 'other';
+        },
+      })),
     );
   },
 };
