@@ -164,15 +164,18 @@ describe.each(NODES)('the program on Node %i, in an empty folder', (major) => {
     const { status, stdout, stderr } = spawnSync('path' in node ? node.path : '', [program, ...args], { cwd: at, encoding: 'utf8' });
     return { status, stdout, stderr };
   }
-  const caches = (): string[] => readdirSync(join(at, 'package/node_modules/kdump-hotplug/dist')).filter((name) => name.endsWith('.cache'));
+  /** The caches, and when each was written. */
+  function caches(): Map<string, number> {
+    const dist = join(at, 'package/node_modules/kdump-hotplug/dist');
+    const names = readdirSync(dist).filter((name) => name.endsWith('.cache'));
+    return new Map(names.map((name) => [name, statSync(join(dist, name)).mtimeMs]));
+  }
 
-  test('inspects, applies, undoes and reports; its code cache is made once and used', ({ skip }) => {
+  test('inspects, applies, undoes and reports; each code cache is made once and used', ({ skip }) => {
     if ('missing' in node) skip(node.missing);
-    expect(caches()).toEqual([]);
+    expect(caches().size).toBe(0);
     expect(run('--version')).toEqual({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
-    const made = caches();
-    expect(made).toHaveLength(1);
-    const { mtimeMs } = statSync(join(at, 'package/node_modules/kdump-hotplug/dist', made[0] ?? ''));
+    expect(caches().size).toBe(1);
 
     expect(run('inspect', 'image.kdump', '--json')).toMatchObject({ status: 0, stderr: '' });
     expect(run('apply', 'image.kdump', '--add-memory', '0x80000000+256M', '--save-undo', 'image.undo')).toMatchObject({ status: 0 });
@@ -184,7 +187,10 @@ describe.each(NODES)('the program on Node %i, in an empty folder', (major) => {
     expect(readFileSync(join(at, 'image.kdump')).equals(original)).toBe(true);
     expect(run('inspect', 'nothing.kdump')).toMatchObject({ status: 5, stdout: '', stderr: expect.stringMatching(/^[^\n]+\n$/) as string });
 
+    // One that V8 does not take is written anew at the end of the run.
+    const made = caches();
+    for (const command of ['inspect', 'check']) expect(run(command, 'image.kdump')).toMatchObject({ status: 0 });
+    expect(run('--version')).toMatchObject({ status: 0 });
     expect(caches()).toEqual(made);
-    expect(statSync(join(at, 'package/node_modules/kdump-hotplug/dist', made[0] ?? '')).mtimeMs).toBe(mtimeMs);
   });
 });
