@@ -3,7 +3,7 @@ import type { FdtProperty } from '../fdt/fdt.js';
 import type { KdumpImage } from '../image/image.js';
 import { crashKernelRanges, systemRam, type IomemEntry } from '../machine/iomem.js';
 import type { MachineState } from '../machine/machine-state.js';
-import { SMALLEST_PAGE, intersection, rangeOfSize, type Range } from '../memory/range.js';
+import { SMALLEST_PAGE, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 import { merged, subtract } from '../memory/range-set.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { liveCpusOf, type LiveCpu } from '../description/live-cpus.js';
@@ -43,12 +43,14 @@ function compareMemory(
   const resources = subtract(systemRam(iomem), [...crashKernelOf(image, iomem), ...offlineMemory]);
   const listed = ranges.map(({ range }) => toPages(range));
   if (kernelText !== null) listed.push(toPages(rangeOfSize(kernelText.paddr, kernelText.memsz)));
+  // The backup of the first 64 KiB is listed whole, although not all of it need be a System RAM resource.
+  const backups = ranges.filter(({ kind }) => kind === 'backup').map(({ range }) => range);
   const { unlisted } = image.architecture;
   return {
     missingMemory: subtract(resources, unlisted === undefined ? listed : [...listed, unlisted]),
     // Firmware inside the crashkernel range is listed on purpose.
     extraMemory: subtract(merged(ranges.filter(({ kind }) => kind !== 'firmware').map(({ range }) => range)), resources).filter(
-      (range) => !isPartOfBackup(image, range),
+      (range) => !backups.some((backup) => overlaps(backup, range)),
     ),
   };
 }
@@ -56,11 +58,6 @@ function compareMemory(
 /** The vmcore reader rounds outwards to pages (process_ptload_program_headers_elf64 in fs/proc/vmcore.c). */
 function toPages({ start, end }: Range): Range {
   return { start: alignDown(start, SMALLEST_PAGE), end: alignUp(end, SMALLEST_PAGE) };
-}
-
-/** The backup of the first 64 KiB is listed whole, although not all of it need be a System RAM resource. */
-function isPartOfBackup(image: KdumpImage, range: Range): boolean {
-  return crashMemoryOf(image).ranges.some(({ kind, range: listed }) => kind === 'backup' && intersection(listed, range) !== undefined);
 }
 
 function compareCpus(image: KdumpImage, { deviceTree }: MachineState): Pick<StateDifference, 'missingCpus' | 'extraCpus' | 'changedCpus'> {

@@ -10,6 +10,7 @@ import { crashMemoryOf, isOneByteTooLong, type CrashMemory } from '../descriptio
 import { isCpuType } from '../description/cpus.js';
 import type { Finding, Severity } from './finding.js';
 import { capacityOf, knownCpus } from '../description/capacity.js';
+import { formatSize } from '../text/numbers.js';
 
 /**
  * What can be said against an image from its elfcorehdr and FDT, without reading the large segments: everything that the capture kernel,
@@ -164,7 +165,7 @@ function reservationFindings(image: KdumpImage): Finding[] {
       finding(
         'info',
         'elfcorehdr-reservation-short',
-        `the memory reservation block keeps ${hex(reserved.size)} bytes of the elfcorehdr clear, not its memsz ${hex(elfcorehdr.segment.memorySize)}: enough as it is; apply extends it when the elfcorehdr grows`,
+        `the FDT reserves ${formatSize(reserved.size)} of the elfcorehdr's ${formatSize(elfcorehdr.segment.memorySize)}: enough for now, and apply reserves more when the elfcorehdr grows`,
       ),
     );
   }

@@ -118,7 +118,7 @@ function addCommonOptions(command: Command): Command {
     .optionsGroup('Common options:')
     .addOption(new Option('--color <when>', 'colours in the output').choices(['auto', 'always', 'never']))
     .option('-q, --quiet', 'less on standard error')
-    .option('-v, --verbose', 'more on standard error')
+    .option('-v, --verbose', 'more on standard error, and long lists whole')
     .option('--json', 'one JSON document on standard output')
     .helpOption('-h, --help', 'these options, and examples');
 }
@@ -130,7 +130,7 @@ function consoleFor(world: World, { color = 'auto', quiet = false, verbose = fal
   return {
     print,
     result: (document, text) => {
-      print(json ? JSON.stringify(document(), null, 2) : text(themeFor(color, world)));
+      print(json ? JSON.stringify(document(), null, 2) : text(themeFor(color, world, verbose)));
     },
     note: (text) => {
       if (!quiet) world.writeError(`${text}\n`);

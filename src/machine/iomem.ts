@@ -106,7 +106,8 @@ export function crashKernelRanges(entries: readonly IomemEntry[]): Range[] {
  */
 export function nestedIn(entries: readonly IomemEntry[], range: Range): NestedPiece[] {
   const pieces: NestedPiece[] = [];
-  for (const entry of [...entries].sort((a, b) => byStart(a.range, b.range))) {
+  const touched = entries.filter((entry) => overlaps(entry.range, range));
+  for (const entry of touched.sort((a, b) => byStart(a.range, b.range))) {
     const part = intersection(entry.range, range);
     if (part === undefined) continue;
     let { start } = part;

@@ -64,6 +64,9 @@ export function undoPatch(target: PatchTarget, path: string, { live = false, for
   }
   for (const { position, after } of undo.records) {
     if (equalBytes(file.read(position, after.length), after)) continue;
+    if (undo.records.every((each) => equalBytes(file.read(each.position, each.before.length), each.before))) {
+      throw new KdumpError('refused', 'the patch is taken back already', { file: file.path, remedy: 'nothing is left to do' });
+    }
     throw new KdumpError('refused', 'the image does not hold what is to be taken back', {
       file: file.path,
       offset: position,

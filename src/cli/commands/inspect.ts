@@ -43,7 +43,7 @@ function inspect({ fileSystem, console, progress }: Context, path: string, optio
     const findings = [...soundFindings(image), ...digestFindings(image, digest)];
     console.result(
       () => inspectToJson(image, digest, findings),
-      (theme) => renderInspect(image, digest, findings, theme, { all: !theme.isTerminal || options.verbose === true }),
+      (theme) => renderInspect(image, digest, findings, theme),
     );
     return 'done';
   } finally {

@@ -10,7 +10,7 @@ export function renderDiff(before: KdumpImage, after: KdumpImage, difference: Im
   const { otherSegments } = difference;
   const same = after.segments.map(({ name }) => name).filter((name) => !isDescription(name) && !otherSegments.includes(name));
   return [
-    ...differenceLines(difference, theme),
+    ...differenceLines(before, after, difference, theme),
     ...otherSegments.map((name) => `~ segment ${name}`),
     ...described([...totalRows(before, after), ...(same.length === 0 ? [] : [['The same', same.join(', ')] as const])], theme),
   ].join('\n');

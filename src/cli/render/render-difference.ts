@@ -1,30 +1,64 @@
 import { printable } from '../../errors.js';
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { Cpu } from '../../arch/cpu-cloning.js';
-import type { ImageDifference } from '../../check/diff.js';
+import type { CpuDifference, ImageDifference } from '../../check/diff.js';
 import type { KdumpImage } from '../../image/image.js';
-import { formatRange, sizeOf, type Range } from '../../memory/range.js';
+import { contains, formatRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
 import { cpuList } from './render-inspect.js';
-import { idList } from './table.js';
+import { fold, idList, restLine, wrapped } from './table.js';
 import type { Theme } from './theme.js';
 
+/** Lines of each kind on a terminal without --verbose, so that the totals stay on the screen. */
+const MOST = 10;
+
 /** What comes, what goes and what changes, a line each: memory ranges and CPUs with their threads. */
-export function differenceLines(difference: Omit<ImageDifference, 'otherSegments'>, theme: Theme): string[] {
+export function differenceLines(
+  before: KdumpImage,
+  after: KdumpImage,
+  difference: Omit<ImageDifference, 'otherSegments'>,
+  theme: Theme,
+): string[] {
   const { memory, cpus, sameElfcorehdr, sameFdt } = difference;
-  const range = (each: Range): string => `memory ${formatRange(each)} (${formatSize(sizeOf(each))})`;
+  const firmware = [before, after].flatMap((image) => crashMemoryOf(image).ranges.filter(({ kind }) => kind === 'firmware'));
+  const memoryLines = (sign: '+' | '-', paint: (text: string) => string, ranges: readonly Range[]): string[] => {
+    const { shown, rest } = fold(ranges, MOST, theme);
+    const ofFirmware = (each: Range): boolean => firmware.some(({ range }) => contains(range, each));
+    return [
+      ...shown.map((each) =>
+        paint(`${sign} memory ${formatRange(each)} (${formatSize(sizeOf(each))}${ofFirmware(each) ? ', firmware' : ''})`),
+      ),
+      ...(rest.length === 0 ? [] : [restLine(`${sign} ${rest.length} more memory ranges, ${formatSize(totalSize(rest))}`, theme)]),
+    ];
+  };
+  const cpuLines = (sign: '+' | '-', paint: (text: string) => string, list: readonly Cpu[]): string[] => {
+    const { shown, rest } = fold(list, MOST, theme);
+    const ids = idList(rest.flatMap(({ threads }) => threads));
+    return [
+      ...shown.map((each) => paint(`${sign} ${cpu(each)}`)),
+      ...(rest.length === 0 ? [] : [restLine(`${sign} ${rest.length} more CPUs with threads ${ids}`, theme)]),
+    ];
+  };
   const lines = [
-    ...memory.added.map((each) => theme.added(`+ ${range(each)}`)),
-    ...cpus.added.map((each) => theme.added(`+ ${cpu(each)}`)),
-    ...memory.removed.map((each) => theme.removed(`- ${range(each)}`)),
-    ...cpus.removed.map((each) => theme.removed(`- ${cpu(each)}`)),
-    ...cpus.changed.map(({ id, name, properties }) => `~ CPU ${id} (${printable(name)}): ${properties.map(printable).join(', ')}`),
+    ...memoryLines('+', theme.added, memory.added),
+    ...cpuLines('+', theme.added, cpus.added),
+    ...memoryLines('-', theme.removed, memory.removed),
+    ...cpuLines('-', theme.removed, cpus.removed),
+    ...changedLines(cpus.changed, theme),
   ];
   if (!sameElfcorehdr && memory.added.length + memory.removed.length === 0)
     lines.push('~ elfcorehdr: the same memory, in other program headers');
   if (!sameFdt && cpus.added.length + cpus.removed.length + cpus.changed.length === 0) lines.push('~ fdt: the same CPUs, other contents');
   return lines;
+}
+
+function changedLines(changed: readonly CpuDifference[], theme: Theme): string[] {
+  const { shown, rest } = fold(changed, MOST, theme);
+  return [
+    ...shown.map(({ id, name, properties }) => wrapped(`~ CPU ${id} (${printable(name)}): ${properties.map(printable).join(', ')}`, theme)),
+    ...(rest.length === 0 ? [] : [restLine(`~ ${rest.length} more CPUs: ${idList(rest.map(({ id }) => id))}`, theme)]),
+  ];
 }
 
 function cpu({ id, node, threads }: Cpu): string {

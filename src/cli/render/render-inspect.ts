@@ -12,11 +12,13 @@ import { totalSize } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
 import { drawMap, drawPlace } from './draw-map.js';
 import { renderFindings } from './render-findings.js';
-import { columns, idList, wrapped } from './table.js';
+import { columns, fold, idList, restLine, wrapped } from './table.js';
 import type { Theme } from './theme.js';
 
-/** Ranges that are listed on a terminal without --verbose, so that the usual image fits a screen. */
+/** Lines of ranges on a terminal without --verbose, so that the usual image fits a screen. */
 const MOST_RANGES = 10;
+/** Of each kind. */
+const MOST_FINDINGS = 2;
 const INDENT = '  ';
 /** Narrower, a bar says nothing. */
 const NARROWEST_BAR = 10;
@@ -24,24 +26,20 @@ const NARROWEST_BAR = 10;
 const WIDE = 120;
 
 /** What `inspect` says to people: what it is, is it sound, what a dump covers, which CPUs, how much room is left; and where the segments are. */
-export function renderInspect(
-  image: KdumpImage,
-  digest: DigestStatus,
-  findings: readonly Finding[],
-  theme: Theme,
-  { all }: { all: boolean },
-): string {
+export function renderInspect(image: KdumpImage, digest: DigestStatus, findings: readonly Finding[], theme: Theme): string {
   const page = image.pageSize === null ? '' : `, ${formatSize(image.pageSize)} pages`;
   const crash = crashMemoryOf(image);
+  const name = printable(image.memory.path);
   return [
-    `${theme.heading(printable(image.memory.path))}: ${FORMAT_NAMES[image.format]}, ${image.architecture.name}${page}`,
+    wrapped(`${name}: ${FORMAT_NAMES[image.format]}, ${image.architecture.name}${page}`, theme).replace(name, theme.heading),
     soundLine(image, digest, findings, theme),
     ...renderFindings(
       findings.filter(({ severity }) => severity !== 'info'),
       theme,
+      MOST_FINDINGS,
     ),
     '',
-    ...memoryLines(image, crash, theme, all),
+    ...memoryLines(image, crash, theme),
     '',
     ...cpuLines(image, crash, theme),
     ...roomLines(image, theme),
@@ -60,16 +58,16 @@ function soundLine(image: KdumpImage, digest: DigestStatus, findings: readonly F
   return wrapped(verdict + how, theme).replace(verdict, isSound ? theme.added : theme.removed);
 }
 
-function memoryLines(image: KdumpImage, { ranges, vmcoreinfo, kernelText }: CrashMemory, theme: Theme, all: boolean): string[] {
+function memoryLines(image: KdumpImage, { ranges, vmcoreinfo, kernelText }: CrashMemory, theme: Theme): string[] {
   const sorted = [...ranges].sort((a, b) => byStart(a.range, b.range));
   const total = totalSize(sorted.map(({ range }) => range));
+  const heading = 'Memory in the dump';
   const facts = [
     `${formatSize(total)} in ${ranges.length} ${ranges.length === 1 ? 'range' : 'ranges'}`,
     vmcoreinfo === null ? 'no vmcoreinfo' : `vmcoreinfo at ${hex(vmcoreinfo.paddr)}`,
     ...(kernelText === null ? [] : [`kernel text at ${hex(kernelText.paddr)}`]),
   ];
-  const shown = all || sorted.length <= MOST_RANGES ? sorted : sorted.slice(0, MOST_RANGES - 1);
-  const rest = sorted.slice(shown.length);
+  const { shown, rest } = fold(sorted, MOST_RANGES, theme);
   const map = drawMap(
     sorted.map(({ range }) => range),
     image.crashKernel,
@@ -77,10 +75,10 @@ function memoryLines(image: KdumpImage, { ranges, vmcoreinfo, kernelText }: Cras
     theme,
   );
   return [
-    `${theme.heading('Memory in the dump')}  ${facts.join(', ')}`,
+    wrapped(`${heading}  ${facts.join(', ')}`, theme).replace(heading, theme.heading),
     ...map.map((line) => INDENT + line),
     ...columns(shown.map(memoryRow), [1]),
-    ...(rest.length === 0 ? [] : [theme.faint(`${INDENT}and ${rest.length} more, ${sizeInAll(rest)} (--verbose lists all)`)]),
+    ...(rest.length === 0 ? [] : [restLine(`${INDENT}and ${rest.length} more, ${sizeInAll(rest)}`, theme)]),
   ];
 }
 

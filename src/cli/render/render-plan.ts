@@ -8,8 +8,13 @@ import type { KdumpImage } from '../../image/image.js';
 import { formatChange } from '../../machine/change.js';
 import { differenceLines, totalRows } from './render-difference.js';
 import { renderFindings } from './render-findings.js';
-import { described, wrapped } from './table.js';
+import { described, fold, restLine, wrapped } from './table.js';
 import type { Theme } from './theme.js';
+
+/** Lines on a terminal without --verbose. */
+const MOST_UNMADE = 10;
+/** Nodes that are named where properties are derived for more. */
+const MOST_NAMES = 4;
 
 const DIGEST = {
   absent: 'none covers the image',
@@ -45,18 +50,22 @@ function imageAfter({ image, segments }: Plan): KdumpImage {
 function changeLines(plan: Plan, theme: Theme): string[] {
   // Without an FDT, a CPU is its note, which no difference of memory ranges or nodes shows.
   const noted = plan.changes.filter(({ change, effect }) => plan.image.fdt === null && 'cpu' in change && effect.made);
-  const difference = diffDescriptions(plan.image, imageAfter(plan));
+  const after = imageAfter(plan);
+  const difference = diffDescriptions(plan.image, after);
   return [
-    ...differenceLines({ ...difference, sameElfcorehdr: difference.sameElfcorehdr || noted.length > 0 }, theme),
+    ...differenceLines(plan.image, after, { ...difference, sameElfcorehdr: difference.sameElfcorehdr || noted.length > 0 }, theme),
     ...noted.map(({ change }) => theme.added(`+ ${formatChange(change).replace(/^add /, '')}, its crash notes`)),
   ];
 }
 
 /** The changes that were asked for and change nothing, each with the reason. */
 function unmadeLines({ changes }: Plan, theme: Theme): string[] {
-  return changes
-    .filter(({ effect }) => !effect.made)
-    .map(({ change, effect }) => wrapped(`= ${formatChange(change)}${effect.made ? '' : `: ${printable(effect.reason)}`}`, theme));
+  const unmade = changes.filter(({ effect }) => !effect.made);
+  const { shown, rest } = fold(unmade, MOST_UNMADE, theme);
+  return [
+    ...shown.map(({ change, effect }) => wrapped(`= ${formatChange(change)}${effect.made ? '' : `: ${printable(effect.reason)}`}`, theme)),
+    ...(rest.length === 0 ? [] : [restLine(`= ${rest.length} more that change nothing`, theme)]),
+  ];
 }
 
 function summaryLines(plan: Plan, applied: boolean, theme: Theme): string[] {
@@ -85,13 +94,18 @@ function derivedLines(derived: Plan['derived'], theme: Theme): string[] {
     rows.set(key, row);
   }
   return [
-    `${theme.heading('Derived')} for ${[...nodes].map(printable).join(', ')}`,
+    wrapped(`Derived for ${names([...nodes], theme)}`, theme).replace('Derived', theme.heading),
     ...described(
       [...rows.values()].map((row) => [
         `  ${printable(row.property)}`,
-        printable(row.how) + (row.nodes.length === nodes.size ? '' : ` (${row.nodes.map(printable).join(', ')})`),
+        printable(row.how) + (row.nodes.length === nodes.size ? '' : ` (${names(row.nodes, theme)})`),
       ]),
       theme,
     ),
   ];
+}
+
+function names(nodes: readonly string[], theme: Theme): string {
+  const { shown, rest } = fold(nodes, MOST_NAMES, theme);
+  return [...shown.map(printable), ...(rest.length === 0 ? [] : [`${rest.length} more`])].join(', ');
 }

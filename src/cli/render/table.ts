@@ -36,6 +36,17 @@ export function described(rows: readonly (readonly [label: string, text: string]
   return rows.map(([label, text]) => wrapped(`${label.padEnd(width)}  ${text}`, theme, width + 2));
 }
 
+/** What of a list is shown: at most `most` lines, of which the last one tells of the rest. */
+export function fold<T>(rows: readonly T[], most: number, { folds }: Theme): { shown: readonly T[]; rest: readonly T[] } {
+  const count = !folds || rows.length <= most ? rows.length : most - 1;
+  return { shown: rows.slice(0, count), rest: rows.slice(count) };
+}
+
+/** The line in place of the rest of a folded list. */
+export function restLine(text: string, theme: Theme): string {
+  return theme.faint(`${text} (--verbose lists all)`);
+}
+
 /** CPU ids with runs joined: `0-3, 8`. */
 export function idList(ids: readonly number[]): string {
   const sorted = [...ids].sort((a, b) => a - b);

@@ -17,6 +17,8 @@ export interface Theme {
   readonly isTerminal: boolean;
   /** Whether the screen shows Unicode blocks. */
   readonly hasBlocks: boolean;
+  /** Whether long lists are cut, so that what matters stays on the screen: on a terminal, unless --verbose asks for all of them. */
+  readonly folds: boolean;
 }
 
 /** What standard output is connected to. */
@@ -34,13 +36,14 @@ const same = (text: string): string => text;
 const COLUMNS = 80;
 const FEWEST_COLUMNS = 40;
 
-export function themeFor(choice: ColorChoice, screen: Screen): Theme {
+export function themeFor(choice: ColorChoice, screen: Screen, verbose = false): Theme {
   const { environment, isTerminal, columns } = screen;
   return {
     ...colorsOf(colorLevel(choice, environment, isTerminal)),
     columns: isTerminal ? Math.max(columns ?? COLUMNS, FEWEST_COLUMNS) : COLUMNS,
     isTerminal,
     hasBlocks: isTerminal && isUtf8(environment),
+    folds: isTerminal && !verbose,
   };
 }
 
@@ -65,7 +68,7 @@ function supportedLevel(): Level {
   return level === 0 ? 1 : level;
 }
 
-function colorsOf(level: Level): Omit<Theme, 'columns' | 'isTerminal' | 'hasBlocks'> {
+function colorsOf(level: Level): Pick<Theme, 'heading' | 'added' | 'removed' | 'crashKernel' | 'faint' | 'severity'> {
   // chalk is not even loaded where no colours are wanted.
   if (level === 0) return { heading: same, added: same, removed: same, crashKernel: same, faint: same, severity: same };
   const chalk = new Chalk({ level });
