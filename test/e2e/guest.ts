@@ -98,6 +98,10 @@ export class Guest {
     return join(this.folder, 'qmp-program');
   }
 
+  async runs(): Promise<boolean> {
+    return ((await this.qmp.execute('query-status')) as { running: boolean }).running;
+  }
+
   /** Adds memory, and waits until the guest uses it. */
   async addMemory(size: number): Promise<Dimm> {
     const dimm = await this.plugMemory(size);

@@ -47,17 +47,17 @@ const Q35 = {
 /** Linux 6.1, which leaves the image as it was loaded. */
 export const PPC64LE: Machine = {
   ...PSERIES,
-  packages: { suite: 'bookworm', architecture: 'ppc64el', kernel: 'linux-image-powerpc64le' },
+  packages: { suite: 'bookworm', next: 'trixie', architecture: 'ppc64el', kernel: 'linux-image-powerpc64le' },
 };
 
 /** Linux 6.12, which updates an image that was loaded with `kexec --hotplug`. */
 export const PPC64LE_UPDATING: Machine = {
   ...PSERIES,
-  packages: { suite: 'trixie', architecture: 'ppc64el', kernel: 'linux-image-powerpc64le-64k' },
+  packages: { suite: 'trixie', next: 'forky', architecture: 'ppc64el', kernel: 'linux-image-powerpc64le-64k' },
 };
 
 /** Linux 6.1, which leaves the image as it was loaded. */
 export const X86_64: Machine = {
   ...Q35,
-  packages: { suite: 'bookworm', architecture: 'amd64', kernel: 'linux-image-amd64' },
+  packages: { suite: 'bookworm', next: 'trixie', architecture: 'amd64', kernel: 'linux-image-amd64' },
 };

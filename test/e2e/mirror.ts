@@ -1,22 +1,32 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-const DEFAULT = 'http://deb.debian.org/debian';
+const SECURITY = 'http://security.debian.org/debian-security';
 
-/** The Debian archive to take packages from: what the environment says, else what this machine's apt uses, else Debian's own. */
-export function debianMirror(): string {
-  const given = process.env.KDUMP_HOTPLUG_E2E_MIRROR;
-  const mirror = given === undefined || given === '' ? archiveOfThisMachine() : given;
-  return mirror.replace(/\/+$/, '');
+/** Where packages and their security updates come from. */
+export interface Mirror {
+  readonly main: string;
+  readonly security: readonly string[];
 }
 
-function archiveOfThisMachine(): string {
+/** The Debian archive to take packages from: what the environment says, else what this machine's apt uses, else Debian's own. */
+export function debianMirror(): Mirror {
+  const given = process.env.KDUMP_HOTPLUG_E2E_MIRROR?.replace(/\/+$/, '') ?? '';
+  if (given !== '') return { main: given, security: [`${given}-security`] };
+  const security = archiveOfThisMachine(/^(https?|file):\/\/.*\/debian-security\/?$/);
+  return {
+    main: archiveOfThisMachine(/^(https?|file):\/\/.*\/debian\/?$/) ?? 'http://deb.debian.org/debian',
+    security: [...new Set([...(security === undefined ? [] : [security]), SECURITY])],
+  };
+}
+
+function archiveOfThisMachine(path: RegExp): string | undefined {
   for (const text of sources()) {
     const lines = text.split('\n').filter((line) => !line.trimStart().startsWith('#'));
-    // In a URI list of either format, the main archive is the one whose path ends in /debian; security and others have it for themselves.
-    const uris = lines.flatMap((line) => line.split(/\s+/)).filter((word) => /^(https?|file):\/\/.*\/debian\/?$/.test(word));
-    if (uris[0] !== undefined) return uris[0];
+    // In a URI list of either format, the archive is the one whose path ends so.
+    const uri = lines.flatMap((line) => line.split(/\s+/)).find((word) => path.test(word));
+    if (uri !== undefined) return uri.replace(/\/+$/, '');
   }
-  return DEFAULT;
+  return undefined;
 }
 
 function sources(): string[] {

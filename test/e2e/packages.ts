@@ -9,13 +9,15 @@ const execute = promisify(execFile);
 
 export interface PackageSet {
   readonly suite: 'bookworm' | 'trixie';
+  /** The one after it, for libraries and programs that the archive lists and does not have, as happens while a point release spreads. */
+  readonly next: 'trixie' | 'forky';
   readonly architecture: 'ppc64el' | 'amd64';
   /** A package that depends on the newest kernel of the suite. */
   readonly kernel: string;
 }
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const USERLAND = ['busybox-static', 'kexec-tools'];
+const USERLAND = ['busybox-static', 'kexec-tools', 'makedumpfile'];
 /** A package list is asked for again when it is older. */
 const FRESH = 24 * 3600_000;
 const DEFAULT_LIMIT = 1800;
@@ -64,31 +66,46 @@ export async function packagesOf(set: PackageSet): Promise<Packages> {
   }
 }
 
-const INDEX = 'current.json';
+const INDEX = 'packages.json';
+const UNPACKED = 'files';
 
 function readCache(folder: string): { packages: Packages; time: number } | undefined {
   const index = join(folder, INDEX);
   if (!existsSync(index)) return undefined;
   const names = JSON.parse(readFileSync(index, 'utf8')) as string[];
-  return { packages: new Packages(unpackedFolders(folder, names), names), time: statSync(index).mtimeMs };
+  const folders = unpackedFolders(folder, names);
+  return folders.every(existsSync) ? { packages: new Packages(folders, names), time: statSync(index).mtimeMs } : undefined;
 }
 
 function unpackedFolders(folder: string, names: readonly string[]): string[] {
-  return names.map((name) => join(folder, 'unpacked', name));
+  return names.map((name) => join(folder, UNPACKED, name));
 }
 
 async function fetchPackages(set: PackageSet, folder: string): Promise<Packages> {
   if (!existsSync(KEYRING)) throw new Error(`${KEYRING} is not there; it is in the package debian-archive-keyring`);
   const seconds = Number(process.env.KDUMP_HOTPLUG_E2E_FETCH_SECONDS ?? DEFAULT_LIMIT);
   const signal = AbortSignal.timeout(seconds * 1000);
-  const apt = await privateApt(set, folder, signal);
+  const apt = privateApt(set, folder, signal);
+  const [main, ...others] = sourcesOf(set);
+  useSources(folder, [main]);
   await apt('apt-get', ['update', '-q']);
-  const [kernel] = await dependencies(apt, [set.kernel], /^linux-image-/);
-  if (kernel === undefined) throw new Error(`${set.kernel} of ${set.suite} depends on no kernel`);
-  const wanted = [kernel, ...USERLAND, ...(await librariesFor(apt, USERLAND))];
-  await apt('apt-get', ['download', '-q', ...wanted]);
+  try {
+    await download(apt, set, [main.suite]);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    useSources(folder, [main, ...others]);
+    // Not every mirror has all of them.
+    await apt('apt-get', ['update', '-q']).catch(() => undefined);
+    await download(
+      apt,
+      set,
+      [main, ...others].map(({ suite }) => suite),
+    ).catch(() => {
+      throw error;
+    });
+  }
 
-  const unpacked = join(folder, 'unpacked');
+  const unpacked = join(folder, UNPACKED);
   const archives = readdirSync(folder).filter((name) => name.endsWith('.deb'));
   mkdirSync(unpacked, { recursive: true });
   const names = archives.map((name) => name.replace(/\.deb$/, '')).sort();
@@ -99,16 +116,82 @@ async function fetchPackages(set: PackageSet, folder: string): Promise<Packages>
   return new Packages(unpackedFolders(folder, names), names);
 }
 
+interface Source {
+  readonly archive: string;
+  readonly suite: string;
+}
+
+/** Where packages may come from, the best first. */
+function sourcesOf({ suite, next }: PackageSet): [Source, ...Source[]] {
+  const { main, security } = debianMirror();
+  return [
+    { archive: main, suite },
+    ...security.map((archive) => ({ archive, suite: `${suite}-security` })),
+    { archive: main, suite: next },
+  ];
+}
+
+/** Downloads a kernel of the suite itself or of its security updates, and the rest of any of the suites. */
+async function download(apt: Apt, { suite, kernel }: PackageSet, suites: readonly string[]): Promise<void> {
+  const kernels = await dependencies(apt, [kernel], /^linux-image-/);
+  if (kernels.length === 0) throw new Error(`${kernel} of ${suite} depends on no kernel`);
+  // Older ones that are still there, such as those of security updates.
+  const flavour = kernel.replace(/^linux-image-/, '');
+  const names = (await apt('apt-cache', ['pkgnames', 'linux-image-'])).split('\n');
+  const older = names.filter((name) => new RegExp(`^linux-image-[^-]+(-\\d+)?-${flavour}$`).test(name)).sort(byVersion);
+  const own = suites.filter((each) => each.startsWith(suite));
+  const versions: string[] = [];
+  for (const name of new Set([...kernels, ...older])) versions.push(...(await versionsOf(apt, name, own)));
+  await downloadFirst(apt, versions);
+  const libraries = await librariesFor(apt, USERLAND);
+  for (const name of [...USERLAND, ...libraries]) await downloadFirst(apt, await versionsOf(apt, name, suites));
+}
+
+/** The newest first. */
+function byVersion(one: string, other: string): number {
+  return other.localeCompare(one, 'en', { numeric: true });
+}
+
+/** Downloads the first that the archive really has. @throws Error of the first */
+async function downloadFirst(apt: Apt, packages: readonly string[]): Promise<void> {
+  let failure: unknown = new Error('no such package');
+  for (const [index, name] of packages.entries()) {
+    try {
+      await apt('apt-get', ['download', '-q', name]);
+      return;
+    } catch (error) {
+      if (index === 0) failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** `package=version` of each version in `suites`, those of the first suite first. Packages that others only provide are in none. */
+async function versionsOf(apt: Apt, name: string, suites: readonly string[]): Promise<string[]> {
+  const lines = (await apt('apt-cache', ['madison', name])).split('\n').map((line) => line.split('|').map((part) => part.trim()));
+  const versions = suites.flatMap((suite) =>
+    lines.filter(([, , source = '']) => source.includes(` ${suite}/main `)).map(([, version = '']) => `${name}=${version}`),
+  );
+  return [...new Set(versions)];
+}
+
 type Apt = (program: 'apt-get' | 'apt-cache', args: readonly string[]) => Promise<string>;
 
+/** Has apt take packages from these sources, and rather from the first. */
+function useSources(folder: string, sources: readonly Source[]): void {
+  const lines = sources.map(({ archive, suite }) => `deb [signed-by=${KEYRING}] ${archive} ${suite} main\n`);
+  writeFileSync(join(folder, 'apt', 'sources.list'), lines.join(''));
+  const pins = sources.map(({ suite }, index) => `Package: *\nPin: release n=${suite}\nPin-Priority: ${990 - index}\n`);
+  writeFileSync(join(folder, 'apt', 'preferences'), pins.join('\n'));
+}
+
 /** Apt for another architecture and release than the machine's, which knows nothing of the machine's own packages. */
-async function privateApt({ suite, architecture }: PackageSet, folder: string, signal: AbortSignal): Promise<Apt> {
+function privateApt({ architecture }: PackageSet, folder: string, signal: AbortSignal): Apt {
   const path = (name: string): string => join(folder, 'apt', name);
   for (const name of ['lists/partial', 'cache/archives/partial', 'parts']) mkdirSync(path(name), { recursive: true });
   // What an earlier run left half.
   for (const name of readdirSync(folder)) if (name.endsWith('.deb')) rmSync(join(folder, name));
   writeFileSync(path('status'), '');
-  writeFileSync(path('sources.list'), `deb [signed-by=${KEYRING}] ${debianMirror()} ${suite} main\n`);
   const settings = {
     'APT::Architecture': architecture,
     // Root's downloads go to a folder that apt's own user cannot write to.
@@ -125,19 +208,20 @@ async function privateApt({ suite, architecture }: PackageSet, folder: string, s
     'Dir::Cache': path('cache'),
     'Dir::Etc::SourceList': path('sources.list'),
     'Dir::Etc::SourceParts': path('parts'),
+    'Dir::Etc::Preferences': path('preferences'),
     'Dir::Etc::PreferencesParts': path('parts'),
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";`);
   writeFileSync(path('apt.conf'), ['#clear APT::Architectures;', ...lines, `APT::Architectures { "${architecture}"; };\n`].join('\n'));
   const env = { ...process.env, APT_CONFIG: path('apt.conf'), LC_ALL: 'C' };
-  return await Promise.resolve(async (program, args) => {
+  return async (program, args) => {
     try {
       const { stdout } = await execute(program, args, { cwd: folder, env, signal, maxBuffer: 1 << 26 });
       return stdout;
     } catch (error) {
       throw aptError(program, error, signal);
     }
-  });
+  };
 }
 
 function aptError(program: string, error: unknown, signal: AbortSignal): Error {
@@ -164,15 +248,18 @@ async function librariesFor(apt: Apt, names: readonly string[]): Promise<string[
   return [...all];
 }
 
-/** Without kernel modules: they are most of a kernel's package, and guests here need none. */
+/** What of a package is unpacked: of a kernel the modules of a virtio disk alone, since the others are most of it. */
+function tarOptions(archive: string): string[] {
+  return archive.includes('/linux-image-') ? ['--wildcards', '--no-anchored', 'boot/vmlinu*', 'virtio*.ko*'] : ['--exclude=./usr/share'];
+}
+
 async function unpack(archive: string, folder: string, signal: AbortSignal): Promise<void> {
   if (existsSync(folder)) return;
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial);
-  const script =
-    'dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --exclude="./lib/modules" --exclude="./usr/lib/modules" --exclude="./usr/share"';
-  await execute('sh', ['-c', script, 'sh', archive, partial], { signal });
+  const script = 'archive=$1 folder=$2; shift 2; dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$folder" "$@"';
+  await execute('sh', ['-c', script, 'sh', archive, partial, ...tarOptions(archive)], { signal });
   renameSync(partial, folder);
 }
 

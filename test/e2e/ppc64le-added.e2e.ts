@@ -4,7 +4,7 @@ import { Guest, type AddedCpu, type Dimm } from './guest.js';
 import { loadCaptureKernel } from './kexec.js';
 import { PPC64LE } from './machines.js';
 import { markMemory } from './marker.js';
-import { patchPaused } from './program.js';
+import { patchByMonitor } from './program.js';
 import { settingFor, timed } from './scenario.js';
 
 const NAME = '(a) ppc64le, Linux 6.1, memory and a CPU added';
@@ -21,10 +21,10 @@ describe.skipIf(packages === undefined)(NAME, () => {
 
   test('patched: a crash on the new CPU makes a dump that has the new memory', async () => {
     await timed(`${NAME}, patched`, async (pauses) => {
-      await withChangedGuest(async (guest, { log, dimm, cpu }) => {
+      await withChangedGuest(async (guest, { dimm, cpu }) => {
         const marker = await markMemory(guest, dimm);
         const changes = ['--add-memory', `${dimm.start}+${dimm.size}`, '--add-cpu', String(cpu.id)];
-        await patchPaused(guest, pauses, ['apply', '--kexec-log', log, ...changes]);
+        await patchByMonitor(guest, pauses, ['apply', ...changes]);
         await expectComplete(await crashIntoDump(guest, cpu.linuxNumber), dimm, marker);
       });
     });
@@ -32,8 +32,6 @@ describe.skipIf(packages === undefined)(NAME, () => {
 });
 
 interface Changed {
-  /** Output of kexec. */
-  readonly log: string;
   readonly dimm: Dimm;
   readonly cpu: AddedCpu;
 }
@@ -42,9 +40,9 @@ interface Changed {
 async function withChangedGuest(work: (guest: Guest, changed: Changed) => Promise<void>): Promise<void> {
   if (packages === undefined) throw new Error('no packages');
   await Guest.with(PPC64LE, packages, async (guest) => {
-    const log = await loadCaptureKernel(guest, ['-c']);
+    await loadCaptureKernel(guest, ['-c']);
     const dimm = await guest.addMemory(256 * 2 ** 20);
     const cpu = await guest.addCpu();
-    await work(guest, { log, dimm, cpu });
+    await work(guest, { dimm, cpu });
   });
 }

@@ -4,7 +4,7 @@ import { Guest, type Dimm } from './guest.js';
 import { loadCaptureKernel } from './kexec.js';
 import { PPC64LE } from './machines.js';
 import { markMemory, type Marker } from './marker.js';
-import { patchPaused } from './program.js';
+import { patchByMonitor } from './program.js';
 import { settingFor, timed } from './scenario.js';
 
 const NAME = '(b) ppc64le, Linux 6.1, memory removed';
@@ -24,8 +24,8 @@ describe.skipIf(packages === undefined)(NAME, () => {
 
   test('patched: the dump has all memory but that', async () => {
     await timed(`${NAME}, patched`, async (pauses) => {
-      await withChangedGuest(async (guest, { log, dimm }) => {
-        await patchPaused(guest, pauses, ['apply', '--kexec-log', log, '--remove-memory', `${dimm.start}+${dimm.size}`]);
+      await withChangedGuest(async (guest, { dimm }) => {
+        await patchByMonitor(guest, pauses, ['apply', '--remove-memory', `${dimm.start}+${dimm.size}`]);
         const vmcore = await crashIntoDump(guest, 0);
         expect(vmcore.touches(dimm)).toBe(false);
         expect(await vmcore.readableSize()).toBe(vmcore.promisedSize);
@@ -35,8 +35,6 @@ describe.skipIf(packages === undefined)(NAME, () => {
 });
 
 interface Changed {
-  /** Output of kexec. */
-  readonly log: string;
   readonly dimm: Dimm;
   /** What was in the memory that is gone. */
   readonly marker: Marker;
@@ -47,10 +45,10 @@ async function withChangedGuest(work: (guest: Guest, changed: Changed) => Promis
   if (packages === undefined) throw new Error('no packages');
   await Guest.with(PPC64LE, packages, async (guest) => {
     const dimm = await guest.addMemory(256 * 2 ** 20);
-    const log = await loadCaptureKernel(guest, ['-c']);
+    await loadCaptureKernel(guest, ['-c']);
     const marker = await markMemory(guest, dimm);
     await guest.console.run('rm /tmp/marked-*');
     await guest.removeMemory(dimm);
-    await work(guest, { log, dimm, marker });
+    await work(guest, { dimm, marker });
   });
 }

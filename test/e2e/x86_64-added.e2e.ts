@@ -4,7 +4,7 @@ import { Guest, type Dimm } from './guest.js';
 import { loadCaptureKernel } from './kexec.js';
 import { X86_64 } from './machines.js';
 import { markMemory } from './marker.js';
-import { patchPaused } from './program.js';
+import { patchByMonitor } from './program.js';
 import { settingFor, timed } from './scenario.js';
 
 const WAYS = [
@@ -24,9 +24,9 @@ describe.skipIf(packages === undefined).each(WAYS)('%s', (name, options) => {
 
   test('patched: the dump has the new memory', async () => {
     await timed(`${name}, patched`, async (pauses) => {
-      await withChangedGuest(options, async (guest, { log, dimm }) => {
+      await withChangedGuest(options, async (guest, { dimm }) => {
         const marker = await markMemory(guest, dimm);
-        await patchPaused(guest, pauses, ['apply', '--kexec-log', log, '--add-memory', `${dimm.start}+${dimm.size}`]);
+        await patchByMonitor(guest, pauses, ['apply', '--add-memory', `${dimm.start}+${dimm.size}`]);
         await expectComplete(await crashIntoDump(guest, 0), dimm, marker);
       });
     });
@@ -34,8 +34,6 @@ describe.skipIf(packages === undefined).each(WAYS)('%s', (name, options) => {
 });
 
 interface Changed {
-  /** Output of kexec and the kernel. */
-  readonly log: string;
   readonly dimm: Dimm;
 }
 
@@ -43,7 +41,7 @@ interface Changed {
 async function withChangedGuest(options: readonly string[], work: (guest: Guest, changed: Changed) => Promise<void>): Promise<void> {
   if (packages === undefined) throw new Error('no packages');
   await Guest.with(X86_64, packages, async (guest) => {
-    const log = await loadCaptureKernel(guest, options);
-    await work(guest, { log, dimm: await guest.addMemory(256 * 2 ** 20) });
+    await loadCaptureKernel(guest, options);
+    await work(guest, { dimm: await guest.addMemory(256 * 2 ** 20) });
   });
 }
