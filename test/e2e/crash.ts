@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import { has } from '../helpers/run.js';
 import type { Dimm, Guest } from './guest.js';
 import type { Marker } from './marker.js';
-import { hasSameMemory, Vmcore } from './vmcore.js';
+import { hasSameMemory, loadsByReadelf, Vmcore } from './vmcore.js';
 
 const PURGATORY_SECONDS = 120;
 const CAPTURE_SECONDS = 300;
@@ -34,6 +35,12 @@ export async function expectComplete(vmcore: Vmcore, dimm: Dimm, marker: Marker)
   expect(await vmcore.readableSize()).toBe(vmcore.promisedSize);
   expect(await vmcore.has(marker)).toBe(true);
   expect(await hasSameMemory(vmcore, dimm, marker)).toBe(true);
+}
+
+/** Other programs read the dump, too: readelf its program headers, makedumpfile its memory. */
+export async function expectReadable(vmcore: Vmcore, guest: Guest, marker: Marker): Promise<void> {
+  if (has('readelf')) expect(loadsByReadelf(vmcore, guest.folder)).toEqual(vmcore.loads);
+  expect(await vmcore.filtered(marker)).toContain('The dumpfile is saved to /tmp/dump.');
 }
 
 /** The dump is sound, but without the memory that was added. */

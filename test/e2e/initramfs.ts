@@ -10,12 +10,18 @@ const INIT = fileURLToPath(new URL('init.sh', import.meta.url));
 export const CAPTURE_KERNEL = '/capture/kernel';
 export const CAPTURE_INITRAMFS = '/capture/initramfs';
 
-/** What both kernels of a guest need: a shell that takes commands over the console. */
+/** A shell that takes commands over the console, and makedumpfile. */
 export function writeCaptureInitramfs(path: string, packages: Packages): void {
-  writeCpio(path, basis(packages));
+  const makedumpfile = packages.file(/\/bin\/makedumpfile$/);
+  writeCpio(path, [
+    ...basis(packages),
+    ...folders('lib', 'lib64'),
+    { path: 'bin/makedumpfile', content: { file: makedumpfile } },
+    ...librariesOf(makedumpfile, packages),
+  ]);
 }
 
-/** The same, with kexec and what it loads. */
+/** A shell as well, with kexec and what it loads. */
 export function writeInitramfs(path: string, packages: Packages, captureKernel: string, captureInitramfs: string): void {
   const kexec = packages.file(/\/sbin\/kexec$/);
   writeCpio(path, [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { crashIntoDump, crashIntoPurgatory, expectComplete } from './crash.js';
+import { crashIntoDump, crashIntoPurgatory, expectComplete, expectReadable } from './crash.js';
 import { Guest, type AddedCpu, type Dimm } from './guest.js';
 import { loadCaptureKernel } from './kexec.js';
 import { PPC64LE } from './machines.js';
@@ -25,7 +25,9 @@ describe.skipIf(packages === undefined)(NAME, () => {
         const marker = await markMemory(guest, dimm);
         const changes = ['--add-memory', `${dimm.start}+${dimm.size}`, '--add-cpu', String(cpu.id)];
         await patchByMonitor(guest, pauses, ['apply', ...changes]);
-        await expectComplete(await crashIntoDump(guest, cpu.linuxNumber), dimm, marker);
+        const vmcore = await crashIntoDump(guest, cpu.linuxNumber);
+        await expectComplete(vmcore, dimm, marker);
+        await expectReadable(vmcore, guest, marker);
       });
     });
   });

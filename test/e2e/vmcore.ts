@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createReadStream, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Console } from './console.js';
 import type { Dimm, Guest } from './guest.js';
 import type { Marker } from './marker.js';
@@ -20,7 +22,8 @@ const READ_SECONDS = 600;
 export class Vmcore {
   private constructor(
     private readonly console: Console,
-    readonly machine: number,
+    /** The beginning of it, with all headers. */
+    readonly headers: Buffer,
     readonly loads: readonly Load[],
   ) {}
 
@@ -32,7 +35,7 @@ export class Vmcore {
     const loads = Array.from({ length: count }, (_, index) => headers.subarray(at + index * SIZE, at + (index + 1) * SIZE))
       .filter((header) => header.readUInt32LE(0) === LOAD)
       .map((header) => ({ offset: header.readBigUInt64LE(8), start: header.readBigUInt64LE(24), size: header.readBigUInt64LE(32) }));
-    return new Vmcore(guest.console, headers.readUInt16LE(18), loads);
+    return new Vmcore(guest.console, headers, loads);
   }
 
   /** How much memory the program headers promise. */
@@ -73,6 +76,18 @@ export class Vmcore {
       .startsWith(text);
   }
 
+  /**
+   * Has makedumpfile make a dump of it without free pages, zero pages and memory of processes. The file of the marker has to be in that: pages
+   * are compressed each by itself, which leaves the first text of a page as it is.
+   *
+   * @returns what makedumpfile says
+   */
+  async filtered({ text }: Marker): Promise<string> {
+    const said = await this.console.run('makedumpfile -l -d 25 /proc/vmcore /tmp/dump 2>&1', READ_SECONDS);
+    await this.console.run(`grep -q ${text} /tmp/dump && rm /tmp/dump`, READ_SECONDS);
+    return said;
+  }
+
   /** A command that prints memory from the dump. */
   private reading(start: bigint, size: number): string {
     const load = this.loads.find((each) => each.start <= start && each.start + each.size >= start + BigInt(size));
@@ -83,6 +98,18 @@ export class Vmcore {
     // Both share the place in the file.
     return `{ dd bs=${PAGE} skip=${offset / PAGE} count=0; dd bs=${piece} count=${size / piece}; } < /proc/vmcore 2>/dev/null`;
   }
+}
+
+/** The memory in the dump, as readelf finds it. */
+export function loadsByReadelf({ headers }: Vmcore, folder: string): Load[] {
+  const file = join(folder, 'vmcore-headers');
+  writeFileSync(file, headers);
+  const { stdout } = spawnSync('readelf', ['-lW', file], { encoding: 'utf8' });
+  return [...stdout.matchAll(/^ +LOAD +(0x\w+) 0x\w+ (0x\w+) (0x\w+) /gm)].map(([, offset = '', start = '', size = '']) => ({
+    offset: BigInt(offset),
+    start: BigInt(start),
+    size: BigInt(size),
+  }));
 }
 
 /** Whether the memory around the marker is in the dump as it is in the file outside. Not all of it: digests are slow under emulation. */

@@ -1,5 +1,5 @@
 import { describe, test } from 'vitest';
-import { crashIntoDump, expectComplete, expectWithout } from './crash.js';
+import { crashIntoDump, expectComplete, expectReadable, expectWithout } from './crash.js';
 import { Guest, type Dimm } from './guest.js';
 import { loadCaptureKernel } from './kexec.js';
 import { X86_64 } from './machines.js';
@@ -27,7 +27,9 @@ describe.skipIf(packages === undefined).each(WAYS)('%s', (name, options) => {
       await withChangedGuest(options, async (guest, { dimm }) => {
         const marker = await markMemory(guest, dimm);
         await patchByMonitor(guest, pauses, ['apply', '--add-memory', `${dimm.start}+${dimm.size}`]);
-        await expectComplete(await crashIntoDump(guest, 0), dimm, marker);
+        const vmcore = await crashIntoDump(guest, 0);
+        await expectComplete(vmcore, dimm, marker);
+        await expectReadable(vmcore, guest, marker);
       });
     });
   });
