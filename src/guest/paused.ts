@@ -15,7 +15,7 @@ const MOVING = ['inmigrate', 'finish-migrate', 'postmigrate', 'colo', 'save-vm',
 const MIGRATING = ['setup', 'active', 'pre-switchover', 'device', 'postcopy-active', 'postcopy-paused', 'postcopy-recover', 'wait-unplug'];
 
 /**
- * Pauses the guest while `work` runs. It is resumed whatever happens, if it ran before: after an error by this process, and after its end, of
+ * Pauses the guest while `work` runs. It is resumed whatever happens, unless somebody else paused it: after an error by this process, and after its end, of
  * whatever kind, by a watchdog that was started before the guest was paused. A signal waits until the guest runs again.
  *
  * @throws what `work` throws; KdumpError `io` when QEMU does not do as it is told; `refused` while the guest migrates
@@ -27,16 +27,21 @@ export async function whilePaused<T>(qmp: Qmp, work: () => T): Promise<Paused<T>
   const clock = new PauseClock(qmp);
   let failure: { error: unknown } | undefined;
   let result: T | undefined;
+  let isOurs = true;
   try {
     clock.stopping();
     await qmp.execute('stop');
+    // QEMU tells of a pause before it answers the command. Without that, somebody else paused the guest since it was asked whether it runs.
+    isOurs = clock.hasStopped;
     result = work();
   } catch (error) {
     failure = { error };
   }
   try {
-    await qmp.execute('cont');
-    clock.resumed();
+    if (isOurs) {
+      await qmp.execute('cont');
+      clock.resumed();
+    }
     watchdog.dismiss();
   } catch (error) {
     // Somebody else's turn: it goes on trying when we cannot.
@@ -47,7 +52,7 @@ export async function whilePaused<T>(qmp: Qmp, work: () => T): Promise<Paused<T>
     await signals.end();
   }
   if (failure !== undefined) throw failure.error;
-  return { result: result as T, pausedMs: clock.milliseconds };
+  return { result: result as T, pausedMs: isOurs ? clock.milliseconds : 0 };
 }
 
 /** @throws KdumpError `refused` while the guest migrates */
@@ -91,6 +96,11 @@ class PauseClock {
 
   resumed(): void {
     this.own.end = performance.now();
+  }
+
+  /** Whether QEMU told so. */
+  get hasStopped(): boolean {
+    return this.times.has('STOP');
   }
 
   get milliseconds(): number {

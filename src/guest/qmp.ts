@@ -12,12 +12,15 @@ export interface QmpEvent {
   readonly time: number;
 }
 
-/** How long QEMU may take to answer, in milliseconds. */
 export interface QmpOptions {
+  /** How long QEMU may take to answer, in milliseconds. */
   readonly timeout?: number | undefined;
+  /** Is called when the monitor takes the connection and does not greet, as when it serves another client. */
+  readonly onWait?: (() => void) | undefined;
 }
 
 const TIMEOUT = 10_000;
+const PATIENCE = 1000;
 /** Replies that nobody may exceed: `query-…` of the largest guests takes a tenth. */
 const LONGEST_REPLY = 8 << 20;
 const NOTHING: JsonObject = new Map();
@@ -61,14 +64,17 @@ export class Qmp {
   }
 
   /** Connects to the monitor at `path` and negotiates. @throws KdumpError `io` */
-  static async connect(path: string, { timeout = TIMEOUT }: QmpOptions = {}): Promise<Qmp> {
+  static async connect(path: string, { timeout = TIMEOUT, onWait }: QmpOptions = {}): Promise<Qmp> {
     const socket = createConnection(path);
     const qmp = new Qmp(path, socket, timeout);
+    const waiting = setTimeout(() => onWait?.(), PATIENCE);
     try {
       await qmp.reply('QMP', 'greeting');
+      clearTimeout(waiting);
       await qmp.execute('qmp_capabilities');
       return qmp;
     } catch (error) {
+      clearTimeout(waiting);
       qmp.close();
       throw error;
     }

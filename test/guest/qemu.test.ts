@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Capture, RAM_SIZE } from '../helpers/capture-image.js';
-import { has, run, scratchFolder } from '../helpers/run.js';
+import { has, PROGRAM, run, scratchFolder } from '../helpers/run.js';
 import { start } from '../helpers/start.js';
 
 const folder = scratchFolder();
@@ -51,6 +51,10 @@ class Monitor {
       if (message.error !== undefined) throw new Error(message.error.desc);
       if (message.return !== undefined) return message.return;
     }
+  }
+
+  close(): void {
+    this.socket.destroy();
   }
 
   async runs(): Promise<boolean> {
@@ -112,16 +116,7 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
         'strace',
         [
           ...['-f', '-o', '/dev/null', '-e', `inject=pwrite64:signal=SIGKILL:when=${when}`],
-          ...[
-            process.execPath,
-            join(import.meta.dirname, '../../dist/kdump-hotplug.cjs'),
-            'apply',
-            '--qmp',
-            socket,
-            ...AT,
-            '--add-memory',
-            '0xc0000000+256M',
-          ],
+          ...[process.execPath, PROGRAM, 'apply', '--qmp', socket, ...AT, '--add-memory', '0xc0000000+256M'],
         ],
         { encoding: 'utf8' },
       );
@@ -138,6 +133,43 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
     expect(result.stderr).toMatch(/it is (taken back|untouched)/);
     expect(memoryOf(ram).at(-1)).toMatchObject({ start: '0x40000000', size: 0x4000_0000 });
   }, 120_000);
+
+  test('stays paused if it was', async () => {
+    await monitor.execute('stop');
+    const result = await start(['apply', '--qmp', socket, ...AT, '--add-memory', '0xc0000000+256M', '--json']).ended;
+    expect(JSON.parse(result.stdout)).toMatchObject({ applied: true, pausedMs: 0 });
+    expect(await monitor.runs()).toBe(false);
+    await monitor.execute('cont');
+    const back = await start(['apply', '--qmp', socket, ...AT, '--remove-memory', '0xc0000000+256M']).ended;
+    expect(back).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  test('runs on after a write that failed, with the image it had', async () => {
+    if (!has('strace')) return;
+    const before = memoryOf(ram);
+    const failed = spawnSync(
+      'strace',
+      ['-f', '-o', '/dev/null', '-P', ram, '-e', 'trace=pwrite64', '-e', 'inject=pwrite64:error=EIO:when=2'].concat(
+        [process.execPath, PROGRAM, 'apply', '--qmp', socket],
+        AT,
+        ['--add-memory', '0xc0000000+256M', '--add-cpu', '6'],
+      ),
+      { encoding: 'utf8' },
+    );
+    expect(failed.status).toBe(5);
+    expect(failed.stderr.trim().split('\n')).toHaveLength(1);
+    expect(await monitor.runs()).toBe(true);
+    expect(memoryOf(ram)).toEqual(before);
+    expect(run(['recover', ram, '--live', '--force']).stdout).toContain('no patch was interrupted');
+  });
+
+  test('a monitor that serves somebody else: it is waited for, and the message says so', async () => {
+    const other = await Monitor.connect(socket);
+    const result = start(['apply', '--qmp', socket, ...AT, '--add-memory', '0xc0000000+256M', '--dry-run']);
+    await result.says('waiting for the monitor, which serves one client at a time');
+    other.close();
+    expect(await result.ended).toMatchObject({ status: 0 });
+  });
 
   test('is kept current by watch', async () => {
     const program = start(['watch', '--qmp', socket, ...AT, '--interval', '100', '--json']);
@@ -168,6 +200,16 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
     const synced = await start(['sync', '--qmp', socket, ...AT, '--json']).ended;
     expect(JSON.parse(synced.stdout)).toMatchObject({ applied: false, pausedMs: 0 });
   }, 120_000);
+
+  test('ends: watch ends with it, and apply says in one line that it is gone', async () => {
+    const program = start(['watch', '--qmp', socket, ...AT]);
+    await program.says('watching');
+    qemu.kill('SIGKILL');
+    expect(await program.ended).toMatchObject({ status: 0 });
+    const result = await start(['apply', '--qmp', socket, ...AT, '--add-memory', '0xd0000000+256M']).ended;
+    expect(result.status).toBe(5);
+    expect(result.stderr.trim().split('\n')).toHaveLength(1);
+  });
 });
 
 function memoryOf(path: string): { start: string; size: number }[] {

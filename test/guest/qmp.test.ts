@@ -55,6 +55,22 @@ describe('apply --qmp', () => {
     expect(qemu.runCommands).toEqual([]);
   });
 
+  test('does not resume a guest that somebody else paused since it was asked', async () => {
+    qemu.hook = (name, socket) => {
+      if (name !== 'stop') return false;
+      // QEMU has no event for it.
+      qemu.running = false;
+      socket.write(`${JSON.stringify({ return: {}, id: qemu.lastId })}\r\n`);
+      return true;
+    };
+    const result = await command('apply', image, '--qmp', qemu.socket, '--json', ...ADD);
+    expect(result).toMatchObject({ status: 0 });
+    expect(JSON.parse(result.stdout)).toMatchObject({ applied: true, pausedMs: 0 });
+    expect(readFileSync(image).equals(after)).toBe(true);
+    expect(qemu.runCommands).toEqual(['stop']);
+    expect(qemu.running).toBe(false);
+  });
+
   test('does not pause for a change that is refused', async () => {
     expect(await command('apply', image, '--qmp', qemu.socket, '--add-memory', '0x10000000+512M')).toMatchObject({ status: 4 });
     expect(qemu.runCommands).toEqual([]);

@@ -14,6 +14,8 @@ interface QmpCommand {
 /** A monitor that answers as QEMU does, as far as the program asks, and keeps what it was told. */
 export class FakeQemu {
   readonly told: string[] = [];
+  /** Of the command that came last. */
+  lastId: string | undefined;
   running = true;
   properties: Record<string, Json> = {};
   answers: Record<string, Json> = {
@@ -88,6 +90,7 @@ export class FakeQemu {
 
   private answer(socket: Socket, { execute, id, arguments: given = {} }: QmpCommand): void {
     this.told.push(execute);
+    this.lastId = id;
     if (this.hook(execute, socket)) return;
     const reply = (message: { return: Json } | { error: Json }): void => {
       socket.write(`${JSON.stringify({ ...message, ...(id === undefined ? {} : { id }) })}\r\n`);

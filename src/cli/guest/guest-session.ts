@@ -29,8 +29,16 @@ export interface GuestSession {
  *
  * @throws KdumpError `io`, `refused`
  */
-export async function openGuest(socket: string, image: string | undefined, options: ImageOptions): Promise<GuestSession> {
-  const qmp = await Qmp.connect(socket);
+export async function openGuest(
+  { console }: Context,
+  socket: string,
+  image: string | undefined,
+  options: ImageOptions,
+): Promise<GuestSession> {
+  const onWait = (): void => {
+    console.note(`${printable(socket)}: waiting for the monitor, which serves one client at a time`);
+  };
+  const qmp = await Qmp.connect(socket, { onWait });
   try {
     const file = await ramFileOf(qmp).catch((error: unknown) => {
       if (image === undefined || !(error instanceof KdumpError)) throw error;

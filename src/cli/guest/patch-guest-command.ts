@@ -23,7 +23,7 @@ export async function patchGuestCommand(
   if (options.output !== undefined) {
     throw new KdumpError('usage', '-o writes to a copy, which a guest does not run on', { expected: '--qmp without -o' });
   }
-  const session = await openGuest(options.qmp, image, options);
+  const session = await openGuest(context, options.qmp, image, options);
   try {
     const { changesFor = await changesOf(context, session) } = work;
     const { plan, written, pausedMs } = await patchGuest(

@@ -26,7 +26,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * @throws KdumpError when the image cannot be opened at the start
  */
 export async function watch(context: Context, image: string | undefined, options: WatchOptions): Promise<Outcome> {
-  const guest = options.qmp === undefined ? undefined : await openGuest(options.qmp, image, options);
+  const guest = options.qmp === undefined ? undefined : await openGuest(context, options.qmp, image, options);
   try {
     const printer = new EventPrinter(context.console, options.json === true);
     const patcher = openPatcher(context, guest ?? image ?? '', options);
