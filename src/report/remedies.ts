@@ -93,7 +93,7 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     remedy: 'reload before a CPU is added',
   },
   'elfcorehdr-reservation-short': {
-    cause: 'the memory reservation block names less than `memsz`, but enough for now',
+    cause: "the FDT's memory reservation block reserves less than `memsz` for the elfcorehdr, but enough for now",
     remedy: 'none: `apply` extends it when the elfcorehdr outgrows it',
   },
   'digest-mismatch': {
