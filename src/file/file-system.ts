@@ -57,6 +57,8 @@ export interface FileSystem {
   kindOf(path: string): FileStatus['kind'];
   /** The first `limit` bytes of a file, or all of it. Does not trust its stated size: files of /proc and sysfs have none. */
   readStart(path: string, limit: number): Uint8Array;
+  /** Begins to read a file beside everything else, for a later reading that would have to wait for the kernel. Fails in silence. */
+  readAhead(path: string): void;
   /** All of standard input. @throws KdumpError `input` when it is longer than `limit` bytes */
   readStandardInput(limit: number): Uint8Array;
   makeDirectory(path: string): void;

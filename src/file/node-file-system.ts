@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  close,
   closeSync,
   constants,
   copyFileSync,
@@ -11,6 +12,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  read,
   readdirSync,
   readSync,
   realpathSync,
@@ -120,6 +122,16 @@ export const nodeFileSystem: FileSystem = {
       return attempt('read', path, () => readStream(descriptor, limit, fstatSync(descriptor).size));
     } finally {
       nodeFileSystem.close(descriptor);
+    }
+  },
+  readAhead(path) {
+    try {
+      const descriptor = openSync(path, FLAGS.read);
+      read(descriptor, Buffer.alloc(PIECE), 0, PIECE, null, () => {
+        close(descriptor);
+      });
+    } catch {
+      // Whoever reads it afterwards is told.
     }
   },
   readStandardInput(limit) {

@@ -23,6 +23,8 @@ const SETUID_SETGID = 0o6000;
  *   holds it
  */
 export function openTarget(fileSystem: FileSystem, path: string): PatchTarget {
+  // Reading it waits for a grace period of RCU, 5 to 15 ms, unless that was done just before: usersOf reads it a moment later.
+  fileSystem.readAhead('/proc/locks');
   const real = fileSystem.realPath(path);
   const directory = fileSystem.openDirectory(dirname(real));
   try {

@@ -52,6 +52,9 @@ export class MemoryFileSystem implements FileSystem {
   kindOf(): 'file' {
     return 'file';
   }
+  readAhead(): void {
+    return;
+  }
   readStart(_: string, limit: number): Uint8Array {
     return this.contents.subarray(0, limit);
   }

@@ -128,6 +128,9 @@ export class ModelFileSystem implements FileSystem {
     return 'file';
   }
 
+  readAhead(): void {
+    return;
+  }
   readStart(path: string, limit: number): Uint8Array {
     if (path === '/proc/sys/kernel/random/boot_id') return Buffer.from(`${this.machine.boot}`.padStart(36, '0'), 'latin1');
     if (path === '/proc/locks') return new Uint8Array();
