@@ -32,7 +32,7 @@ export function overviewLanes(subject: ReportSubject): Lane[] {
       name: before === undefined ? 'In the dump' : 'In the dump now',
       entries: [
         ...dumpEntries(image, ROWS.memory),
-        ...entriesOf(check.missingMemory, 'missing', 'missing from the dump', ROWS.missing),
+        ...entriesOf(check.missingMemory, 'missing', 'missing', ROWS.missing),
         ...entriesOf(check.extraMemory, 'extra', 'no longer there', ROWS.extra),
       ],
     },

@@ -99,7 +99,7 @@ describe.skipIf(!isInstalled)('in Chromium', () => {
     const { page, close } = await open(PAGES.stale);
     const map = page.getByRole('group', { name: 'All memory' });
     expect(await map.getByRole('link').count()).toBeGreaterThan(8);
-    const missing = map.getByRole('link', { name: 'missing from the dump, 256 MiB, 0x80000000-0x8fffffff' });
+    const missing = map.getByRole('link', { name: 'missing, 256 MiB, 0x80000000-0x8fffffff' });
     const facts = missing.locator('.facts');
     expect(await facts.isVisible()).toBe(false);
     await missing.focus();
