@@ -53,7 +53,7 @@ export function editFdt(fdt: Fdt, edits: readonly FdtEdit[], options: FdtEditOpt
   if (fdt.header.version !== FDT_VERSION) {
     throw refusal('device tree is of a version that cannot be edited', { found: `${fdt.header.version}`, expected: `${FDT_VERSION}` });
   }
-  const lists = new PropertyLists();
+  const lists = new PropertyLists(fdt.bytes.length, options.capacity);
   const sorted = sortEdits(fdt, edits, lists);
   const needed = new WantedNames(lists);
   const struct = structSplices(fdt, sorted, needed);

@@ -1,11 +1,8 @@
-import { FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, PROPERTY_HEADER_SIZE, TOKEN_SIZE, padded } from '../constants.js';
+import { FDT_BEGIN_NODE, FDT_END_NODE, PROPERTY_HEADER_SIZE, TOKEN_SIZE, padded } from '../constants.js';
 import type { NewNode } from './new-node.js';
 import type { FdtProperty } from '../node.js';
-import type { PropertyLists } from './property-lists.js';
+import { writeProperty, type PropertyLists } from './property-lists.js';
 import type { StringTable } from './string-table.js';
-
-/** Below this a loop is faster than a call of `set`. */
-const SHORT_VALUE = 32;
 
 /**
  * Writes tokens into a buffer that is large enough and holds zeros, which thereby are the padding.
@@ -45,11 +42,14 @@ export class StructWriter {
 
   /** `nameOffset`: the place of its name where that is known already. */
   property(property: FdtProperty, nameOffset = this.#names.offsetOf(property.name)): void {
-    this.#write([property], [nameOffset]);
+    writeProperty(this.#bytes, this.#view, this.position, property.value, nameOffset);
+    this.position += PROPERTY_HEADER_SIZE + padded(property.value.length);
   }
 
   properties(properties: readonly FdtProperty[]): void {
-    this.#write(properties, this.#offsetsOf(this.#lists.of(properties).names));
+    const list = this.#lists.of(properties);
+    this.#lists.copy(list, this.#offsetsOf(list.names), this.#bytes, this.#view, this.position);
+    this.position += list.size;
   }
 
   /** A node and all below it; its depth was checked. */
@@ -62,32 +62,6 @@ export class StructWriter {
     for (const child of node.children ?? []) this.node(child);
     this.#view.setUint32(this.position, FDT_END_NODE);
     this.position += TOKEN_SIZE;
-  }
-
-  #write(properties: readonly FdtProperty[], nameOffsets: readonly number[]): void {
-    const bytes = this.#bytes;
-    const view = this.#view;
-    let { position } = this;
-    for (let i = 0; i < properties.length; i += 1) {
-      const { value } = properties[i] as FdtProperty;
-      const { length } = value;
-      view.setUint32(position, FDT_PROP);
-      view.setUint32(position + 4, length);
-      view.setUint32(position + 8, nameOffsets[i] as number);
-      position += PROPERTY_HEADER_SIZE;
-      if (length > SHORT_VALUE) bytes.set(value, position);
-      else {
-        // A word at a time, for a store checks more than a load.
-        let at = 0;
-        for (; at + 4 <= length; at += 4) {
-          const upper = ((value[at] as number) << 24) | ((value[at + 1] as number) << 16);
-          view.setUint32(position + at, upper | ((value[at + 2] as number) << 8) | (value[at + 3] as number));
-        }
-        for (; at < length; at += 1) bytes[position + at] = value[at] as number;
-      }
-      position += padded(length);
-    }
-    this.position = position;
   }
 
   #offsetsOf(names: readonly string[]): readonly number[] {
