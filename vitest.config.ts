@@ -1,9 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
+/** Files that take long, or wait for other programs: `npm run test:long` runs them. */
+export const LONG = [
+  'test/long/**/*.test.ts',
+  'test/report/browser.test.ts',
+  'test/guest/qemu.test.ts',
+  'test/examples/ansible.test.ts',
+  'test/examples/ci-jobs.test.ts',
+];
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/long/**', 'test/package/**', 'test/report/browser.test.ts', 'node_modules/**'],
+    exclude: [...LONG, 'test/package/**', 'node_modules/**'],
     globalSetup: ['test/helpers/bundle.ts'],
     testTimeout: 60_000,
     maxWorkers: 2,

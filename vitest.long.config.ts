@@ -1,9 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { LONG } from './vitest.config.js';
 
 /** The slow variants of tests, run by `npm run test:long`: files of a minute or two each, so that two at a time end together. */
 export default defineConfig({
   test: {
-    include: ['test/long/**/*.test.ts', 'test/conformance/*-captures.test.ts', 'test/report/browser.test.ts'],
+    include: [...LONG, 'test/conformance/**/*.test.ts'],
     env: { KDUMP_HOTPLUG_EVERY_WAY: '1' },
     globalSetup: ['test/helpers/bundle.ts'],
     testTimeout: 20 * 60_000,
