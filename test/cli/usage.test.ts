@@ -2,7 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
-import { run, scratchFolder } from '../helpers/run.js';
+import { nodeFileSystem } from '../../src/file/node-file-system.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { scratchFolder } from '../helpers/run.js';
 
 // What is wrong with the command line or a change file: exit code 2, nothing on standard output, nothing written.
 
@@ -15,7 +17,7 @@ beforeEach(() => {
 });
 
 function expectUsageError(args: readonly string[], words: RegExp, input = ''): void {
-  const result = run(args, { input });
+  const result = run(args, { fileSystem: { ...nodeFileSystem, readStandardInput: () => Buffer.from(input) } });
   expect(result).toMatchObject({ status: 2, stdout: '' });
   expect(result.stderr).toMatch(/^kdump-hotplug: [^\n]+\n/);
   expect(result.stderr).toMatch(words);

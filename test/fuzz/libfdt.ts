@@ -10,7 +10,7 @@ import { stricterThanLibfdt } from './stricter.js';
 
 const SOURCE = fileURLToPath(new URL('./libfdt-check.c', import.meta.url));
 const CRASHED = 1000;
-const BATCH = 4_000;
+const BATCH = 1_000;
 
 /** Compiles the judge into `folder`. Undefined, and the reason printed, where there is no compiler or no libfdt. */
 export function buildJudge(folder: string): string | undefined {

@@ -263,8 +263,8 @@ function problemsOf(trace: Trace, steps: Steps = REAL_STEPS): readonly string[] 
 function interrupted({ start, operations }: Trace): Disk[] {
   const [early, late]: [Disk[], Disk[]] = [[], []];
   powerCuts(start, operations, sampling, ({ disk }, done, damage) => {
-    if (done > 6 && done < operations.length - 3 && early.length < 12 && random() < 0.2) early.push(disk());
-    if (done === operations.length - 3 && damage === 'dropped' && late.length < 8) late.push(disk());
+    if (done > 6 && done < operations.length - 3 && early.length < 6 && random() < 0.2) early.push(disk());
+    if (done === operations.length - 3 && damage === 'dropped' && late.length < 6) late.push(disk());
   });
   return [...early, ...late];
 }
@@ -293,13 +293,15 @@ describe('the model', () => {
   }, 300_000);
 
   test.each(Object.entries(IN_PATCHING))('finds that %s', (_, mistaken) => {
-    const traces = examples.map((each) => commitTrace(each));
-    const found = traces.flatMap((trace) => problemsOf({ ...trace, operations: mistaken(trace.operations) }));
-    expect(found).not.toEqual([]);
+    const isFound = examples.some((each) => {
+      const trace = commitTrace(each);
+      return problemsOf({ ...trace, operations: mistaken(trace.operations) }).length > 0;
+    });
+    expect(isFound).toBe(true);
   });
 
   test.each(Object.entries(IN_RECOVERING))('finds that %s', (_, steps) => {
-    expect(examples.flatMap((each) => problemsOf(commitTrace(each), steps))).not.toEqual([]);
+    expect(examples.some((each) => problemsOf(commitTrace(each), steps).length > 0)).toBe(true);
   });
 
   test.each(Object.entries(IN_CUT_RECOVERY))('finds that %s', (_, mistaken) => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { copyOf, fixtureImage, section } from '../helpers/fixtures.js';
-import { run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { scratchFolder } from '../helpers/run.js';
 import { reservations, tightFdt } from '../helpers/tight-fdt.js';
 
 // The capture kernel keeps clear of what the memory reservation block names, and of no more.
