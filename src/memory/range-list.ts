@@ -119,7 +119,7 @@ export class RangeList {
   private open(address: bigint): number {
     const at = this.pieceEndingAfter(address);
     const piece = this.list[at];
-    if (piece === undefined || !isStretch(piece)) return at - 1 < 0 ? at : at + this.separateLast(at - 1);
+    if (piece === undefined || !isStretch(piece)) return at + this.separateLast(at - 1);
     const index = storedEndingAfter(this.stored, piece, address);
     const pieces: RangePiece[] = [];
     if (index - 1 > piece.from) pieces.push({ from: piece.from, to: index - 1 });
@@ -128,7 +128,8 @@ export class RangeList {
     pieces.push(this.stored.at(index));
     if (index + 1 < piece.to) pieces.push({ from: index + 1, to: piece.to });
     this.list.splice(at, 1, ...pieces);
-    return at + own + (own === 0 && at > 0 ? this.separateLast(at - 1) : 0);
+    // The piece before a stretch is a range already: a stretch was split to get there.
+    return at + own;
   }
 
   /** Makes a piece of its own of the last range of the piece at `at`. @returns how many pieces more there are */

@@ -57,7 +57,11 @@ describe('range-set', () => {
   });
 });
 
-const stored = (ranges: readonly Range[]): StoredRanges => ({ length: ranges.length, touch: false, at: (index) => ranges[index] as Range });
+const stored = (ranges: readonly Range[], touch = false): StoredRanges => ({
+  length: ranges.length,
+  touch,
+  at: (index) => ranges[index] as Range,
+});
 
 describe.each([
   [true, 'an array'],
@@ -140,6 +144,14 @@ describe('RangeList and ranges that touch', () => {
   test('stay apart where the list has such ranges already', () => {
     expect(new RangeList([b, a], true).toArray()).toEqual([a, b]);
     expect(added([b, a], true, c)).toEqual([a, b, c]);
+    for (const mergesAdjacent of [true, false]) {
+      const ranges = new RangeList(stored([a, b], true), mergesAdjacent);
+      ranges.add(c);
+      expect(ranges.toArray()).toEqual([a, b, c]);
+    }
+    const joining = new RangeList(stored([a]), true);
+    joining.add(b);
+    expect(joining.toArray()).toEqual([{ start: 0n, end: 8n }]);
   });
 });
 
