@@ -1,6 +1,8 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeQemu } from '../helpers/fake-qemu.js';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
@@ -42,7 +44,10 @@ describe('apply --qmp', () => {
     expect(qemu.runCommands).toEqual(['stop', 'cont']);
     expect(readFileSync(image).equals(after)).toBe(true);
     // By QEMU's clock.
-    expect(JSON.parse(result.stdout)).toMatchObject({ applied: true, pausedMs: 2.5 });
+    const document: unknown = JSON.parse(result.stdout);
+    expect(document).toMatchObject({ applied: true, pausedMs: 2.5 });
+    const schema = readFileSync(fileURLToPath(new URL('../../docs/schema/plan.schema.json', import.meta.url)), 'utf8');
+    expect(new Ajv2020({ strict: false }).validate(JSON.parse(schema) as object, document)).toBe(true);
   });
 
   test('leaves a guest alone that does not run, or that nothing is written to', async () => {
