@@ -17,10 +17,12 @@ const STEP = 64;
  */
 export async function markMemory(guest: Guest, dimm: Dimm): Promise<Marker> {
   const text = `marker-${randomBytes(12).toString('hex')}`;
-  await guest.console.run(`yes ${text} | head -c ${MIB} > /tmp/block`);
+  // Stays as it is: it may lie in the memory that was added itself, and be what is found there.
+  const block = `/tmp/block-${dimm.id}`;
+  await guest.console.run(`yes ${text} | head -c ${MIB} > ${block}`);
   const free = Number((await guest.console.run("awk '/MemFree/ { print $2 }' /proc/meminfo")).trim()) / 1024;
   for (let filled = 0; filled + 2 * STEP < free; filled += STEP) {
-    await guest.console.run(`for i in $(seq ${STEP}); do cat /tmp/block; done >> /tmp/marked-${dimm.id}`);
+    await guest.console.run(`for i in $(seq ${STEP}); do cat ${block}; done >> /tmp/marked-${dimm.id}`);
     const offset = find(dimm.file, text);
     if (offset !== undefined) return { text, address: dimm.start + BigInt(offset) };
   }
