@@ -15,8 +15,8 @@ const MOVING = ['inmigrate', 'finish-migrate', 'postmigrate', 'colo', 'save-vm',
 const MIGRATING = ['setup', 'active', 'pre-switchover', 'device', 'postcopy-active', 'postcopy-paused', 'postcopy-recover', 'wait-unplug'];
 
 /**
- * Pauses the guest while `work` runs. It is resumed whatever happens, unless somebody else paused it: after an error by this process, and after its end, of
- * whatever kind, by a watchdog that was started before the guest was paused. A signal waits until the guest runs again.
+ * Pauses the guest while `work` runs. Unless somebody else paused it, it is resumed whatever happens: after an error by this process, and
+ * after its end, of whatever kind, by a watchdog that was started before the guest was paused. A signal waits until the guest runs again.
  *
  * @throws what `work` throws; KdumpError `io` when QEMU does not do as it is told; `refused` while the guest migrates
  */

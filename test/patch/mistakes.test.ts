@@ -263,8 +263,8 @@ function problemsOf(trace: Trace, steps: Steps = REAL_STEPS): readonly string[] 
 function interrupted({ start, operations }: Trace): Disk[] {
   const [early, late]: [Disk[], Disk[]] = [[], []];
   powerCuts(start, operations, sampling, ({ disk }, done, damage) => {
-    if (done > 6 && done < operations.length - 3 && early.length < 6 && random() < 0.2) early.push(disk());
-    if (done === operations.length - 3 && damage === 'dropped' && late.length < 6) late.push(disk());
+    if (done > 6 && done < operations.length - 3 && early.length < 12 && random() < 0.2) early.push(disk());
+    if (done === operations.length - 3 && damage === 'dropped' && late.length < 8) late.push(disk());
   });
   return [...early, ...late];
 }

@@ -84,8 +84,12 @@ export class PropertyLists {
   }
 }
 
-/** Writes a property where there are zeros, which thereby are its padding. Source: Devicetree specification v0.4 section 5.4.1. */
-export function writeProperty(bytes: Uint8Array, view: DataView, position: number, value: Uint8Array, nameOffset: number): void {
+/**
+ * Writes a property where there are zeros, which thereby are its padding. Source: Devicetree specification v0.4 section 5.4.1.
+ *
+ * @returns the position behind it
+ */
+export function writeProperty(bytes: Uint8Array, view: DataView, position: number, value: Uint8Array, nameOffset: number): number {
   const { length } = value;
   view.setUint32(position, FDT_PROP);
   view.setUint32(position + 4, length);
@@ -93,7 +97,7 @@ export function writeProperty(bytes: Uint8Array, view: DataView, position: numbe
   const start = position + PROPERTY_HEADER_SIZE;
   if (length > SHORT_VALUE) {
     bytes.set(value, start);
-    return;
+    return start + padded(length);
   }
   // A word at a time, for a store checks more than a load.
   let at = 0;
@@ -102,4 +106,5 @@ export function writeProperty(bytes: Uint8Array, view: DataView, position: numbe
     view.setUint32(start + at, upper | ((value[at + 2] as number) << 8) | (value[at + 3] as number));
   }
   for (; at < length; at += 1) bytes[start + at] = value[at] as number;
+  return start + padded(length);
 }

@@ -1,4 +1,4 @@
-import { FDT_BEGIN_NODE, FDT_END_NODE, PROPERTY_HEADER_SIZE, TOKEN_SIZE, padded } from '../constants.js';
+import { FDT_BEGIN_NODE, FDT_END_NODE, TOKEN_SIZE, padded } from '../constants.js';
 import type { NewNode } from './new-node.js';
 import type { FdtProperty } from '../node.js';
 import { writeProperty, type PropertyLists } from './property-lists.js';
@@ -42,8 +42,7 @@ export class StructWriter {
 
   /** `nameOffset`: the place of its name where that is known already. */
   property(property: FdtProperty, nameOffset = this.#names.offsetOf(property.name)): void {
-    writeProperty(this.#bytes, this.#view, this.position, property.value, nameOffset);
-    this.position += PROPERTY_HEADER_SIZE + padded(property.value.length);
+    this.position = writeProperty(this.#bytes, this.#view, this.position, property.value, nameOffset);
   }
 
   properties(properties: readonly FdtProperty[]): void {
