@@ -6,7 +6,8 @@ export default defineConfig({
     include: [
       'test/memory/**/*.test.ts',
       'test/fdt/{edit,edit.property,parse}.test.ts',
-      'test/patch/{journal,read-committed,recover,undo,undo-order}.test.ts',
+      'test/journal/*.test.ts',
+      'test/patch/{recover,undo,undo-order}.test.ts',
       'test/plan/plan-memory.test.ts',
     ],
     testTimeout: 60_000,

@@ -57,12 +57,9 @@ export function encodeElfHeader({ ident, byteOrder, fields }: ElfHeader, bytes: 
 }
 
 function expectByte(ident: Uint8Array, index: number, name: string, allowed: readonly number[]): void {
-  if (!allowed.includes(ident[index] ?? -1)) {
-    throw new KdumpError('input', `wrong ${name}`, {
-      offset: index,
-      found: hex(ident[index] ?? 0),
-      expected: allowed.map(hex).join(' or '),
-    });
+  const found = ident[index] as number;
+  if (!allowed.includes(found)) {
+    throw new KdumpError('input', `wrong ${name}`, { offset: index, found: hex(found), expected: allowed.map(hex).join(' or ') });
   }
 }
 

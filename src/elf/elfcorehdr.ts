@@ -1,7 +1,7 @@
 import { KdumpError, hex } from '../errors.js';
 import { ET_CORE, PN_XNUM } from './constants.js';
 import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, encodeElfHeader, parseElfHeader, type ElfHeader } from './elf-header.js';
-import { ProgramHeaderTable, rangeProblem } from './program-header-table.js';
+import { ProgramHeaderTable } from './program-header-table.js';
 import type { ProgramHeader } from './records.js';
 
 /** The contents of an elfcorehdr segment: its ELF header and program headers, in file order. */
@@ -110,14 +110,14 @@ export function writeElfcorehdr(header: ElfHeader, table: ProgramHeaderTable, by
 }
 
 function checkProgramHeaders(table: ProgramHeaderTable): void {
-  const index = table.firstOutOfRange();
-  if (index < 0) return;
+  const wrong = table.firstOutOfRange();
+  if (wrong === undefined) return;
+  const { index, field } = wrong;
   const programHeader = table.at(index);
-  const wrong = rangeProblem(programHeader) ?? '';
-  throw new KdumpError('input', `program header ${index}: ${wrong} is out of range`, {
+  throw new KdumpError('input', `program header ${index}: ${field} is out of range`, {
     offset: elfcorehdrSize(index),
     found: `p_offset ${hex(programHeader.offset)} p_paddr ${hex(programHeader.paddr)} p_filesz ${hex(programHeader.filesz)} p_memsz ${hex(programHeader.memsz)}`,
-    expected: wrong === 'p_filesz' ? 'at most p_memsz' : 'at most 2^64',
+    expected: field === 'p_filesz' ? 'at most p_memsz' : 'at most 2^64',
   });
 }
 

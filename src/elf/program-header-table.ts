@@ -87,14 +87,15 @@ export class ProgramHeaderTable {
     return this.low(index, field) === this.low(index, other) && this.high(index, field) === this.high(index, other);
   }
 
-  /** Index of the first program header with a range that passes 2^64, or a PT_LOAD with more bytes in the file than in memory; -1 for none. */
-  firstOutOfRange(): number {
+  /** The first program header with a range that passes 2^64, or a PT_LOAD with more bytes in the file than in memory. */
+  firstOutOfRange(): { readonly index: number; readonly field: RangeField } | undefined {
     for (let index = 0; index < this.length; index += 1) {
-      const wrong =
+      const mayBeWrong =
         this.mayPassEnd(index, P_OFFSET, P_FILESZ) || this.mayPassEnd(index, P_PADDR, P_MEMSZ) || !this.same(index, P_FILESZ, P_MEMSZ);
-      if (wrong && rangeProblem(this.at(index)) !== undefined) return index;
+      const field = mayBeWrong ? rangeProblem(this.at(index)) : undefined;
+      if (field !== undefined) return { index, field };
     }
-    return -1;
+    return undefined;
   }
 
   /** False where the sum of both fields is certainly below 2^64. */
@@ -110,14 +111,10 @@ function wordsOf(bytes: Uint8Array, byteOrder: ByteOrder): Uint32Array {
   return new Uint32Array(own.buffer, own.byteOffset, own.length / 4);
 }
 
+type RangeField = 'p_offset + p_filesz' | 'p_paddr + p_memsz' | 'p_filesz';
+
 /** The field of a program header that is out of range. */
-export function rangeProblem({
-  type,
-  offset,
-  paddr,
-  filesz,
-  memsz,
-}: ProgramHeader): 'p_offset + p_filesz' | 'p_paddr + p_memsz' | 'p_filesz' | undefined {
+function rangeProblem({ type, offset, paddr, filesz, memsz }: ProgramHeader): RangeField | undefined {
   if (offset + filesz > ADDRESS_SPACE_END) return 'p_offset + p_filesz';
   if (paddr + memsz > ADDRESS_SPACE_END) return 'p_paddr + p_memsz';
   return type === PT_LOAD && filesz > memsz ? 'p_filesz' : undefined;

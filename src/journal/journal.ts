@@ -74,7 +74,7 @@ const recordFormat = new RecordFormat([
   ['length', 8],
 ] as const);
 
-/** @throws KdumpError `refused` when there are more records or bytes than a journal may have */
+/** @throws KdumpError `refused` when there are more records, markers or bytes than a journal may have */
 export function encodeJournal(journal: Journal): Uint8Array {
   const { records, markers, image } = journal;
   const bodySize = 8 * markers.length + records.reduce((sum, { before }) => sum + recordFormat.size + 2 * before.length, 0);
@@ -82,7 +82,7 @@ export function encodeJournal(journal: Journal): Uint8Array {
   if (records.length > MAX_RECORDS || markers.length > MAX_MARKERS || totalSize > MAX_JOURNAL) {
     throw new KdumpError('refused', 'the patch is too large for a journal', {
       found: `${records.length} records, ${totalSize} bytes`,
-      expected: `at most ${MAX_RECORDS} records, ${MAX_JOURNAL} bytes`,
+      expected: `at most ${MAX_RECORDS} records and ${MAX_MARKERS} markers, ${MAX_JOURNAL} bytes`,
       remedy: 'make the change in several steps',
     });
   }
@@ -146,7 +146,8 @@ export function parseJournal(bytes: Uint8Array): Journal {
       remedy: 'recover the image with the version that was interrupted',
     });
   }
-  if (header.recordCount > MAX_RECORDS || header.markerCount > MAX_MARKERS) throw damaged(24, `${header.recordCount} records`);
+  if (header.recordCount > MAX_RECORDS || header.markerCount > MAX_MARKERS)
+    throw damaged(24, `${header.recordCount} records, ${header.markerCount} markers`);
   const view = dataView(bytes);
   const end = bytes.length - TRAILER_SIZE;
   let at = HEADER_SIZE;

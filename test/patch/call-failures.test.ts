@@ -10,7 +10,7 @@ import { saveUndo, undoPatch } from '../../src/patch/undo.js';
 import { runHere } from '../helpers/run-here.js';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { failingCalls } from './failing-calls.js';
-import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem, type Disk } from './model-file-system.js';
+import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem, type Disk } from '../helpers/model-file-system.js';
 import { Checker, copied, type Versions } from './power-cut-model.js';
 import { commitTrace, example, type Example } from './traces.js';
 

@@ -15,7 +15,7 @@ import {
   diskWith,
   type Disk,
   type Operation,
-} from './model-file-system.js';
+} from '../helpers/model-file-system.js';
 import {
   Checker,
   Found,

@@ -12,7 +12,7 @@ import {
   type Disk,
   type Machine,
   type Operation,
-} from './model-file-system.js';
+} from '../helpers/model-file-system.js';
 
 /**
  * What a power cut does to what was not forced to the disk. Of that, any subset may have arrived, and the rest is

@@ -4,7 +4,7 @@ import { encodeJournal } from '../../src/journal/journal.js';
 import { recover, type RecoverOptions } from '../../src/patch/recover.js';
 import { openTarget } from '../../src/patch/target.js';
 import { thrown } from '../helpers/thrown.js';
-import { diskWith, IMAGE, IMAGE_INODE, IMAGE_PATH, JOURNAL, ModelFileSystem } from './model-file-system.js';
+import { diskWith, IMAGE, IMAGE_INODE, IMAGE_PATH, JOURNAL, ModelFileSystem } from '../helpers/model-file-system.js';
 import { copied } from './power-cut-model.js';
 
 // The table in docs/journal.md, row by row.

@@ -9,7 +9,7 @@ import { rangeOfSize } from '../../src/memory/range.js';
 import type { FileSystem } from '../../src/file/file-system.js';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { failingCalls, type Call } from './failing-calls.js';
-import { diskWith, FOLDER, IMAGE_PATH, ModelFileSystem, type Disk, type Machine } from './model-file-system.js';
+import { diskWith, FOLDER, IMAGE_PATH, ModelFileSystem, type Disk, type Machine } from '../helpers/model-file-system.js';
 import { copied, randomFrom, type Structure, type Trace, type Version, type Versions } from './power-cut-model.js';
 
 /** A made-up image of a few structures, and a patch of it. */

@@ -2,11 +2,16 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { KdumpError } from '../../src/errors.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import type { InputFile } from '../../src/file/input-file.js';
+import { bootIdOf } from '../../src/journal/find-journal.js';
+import { encodeJournal } from '../../src/journal/journal.js';
 import { readCommitted } from '../../src/journal/read-committed.js';
+import { diskWith, FOLDER, IMAGE_PATH, JOURNAL, ModelFileSystem } from '../helpers/model-file-system.js';
 import { scratchFolder } from '../helpers/run.js';
-import { diskWith, IMAGE_PATH, ModelFileSystem } from './model-file-system.js';
+import { thrown } from '../helpers/thrown.js';
+import { journalWith } from './journal-with.js';
 
 // Writers that know nothing of journals are told by the time of the last write alone.
 
@@ -107,8 +112,13 @@ describe('a write while the file is read', () => {
           fileSystem.writtenWith(fileSystem.pauses + 1);
         }),
       );
-    expect(read).toThrow('another process goes on writing to it');
-    expect(fileSystem.clock - started).toBeGreaterThan(900n * MILLISECOND);
+    expect(thrown(read)).toMatchObject({
+      kind: 'io',
+      problem: 'another process goes on writing to it',
+      details: { file: IMAGE_PATH, remedy: 'try again when it has finished' },
+    });
+    expect(fileSystem.pauses).toBe(39);
+    expect(fileSystem.clock - started).toBe(39n * 25n * MILLISECOND);
     expect(fileSystem.openFiles).toBe(0);
   });
 
@@ -126,6 +136,152 @@ describe('a write while the file is read', () => {
       }),
     );
     expect(result).toEqual([5, 5]);
+  });
+});
+
+describe('the time of the last write', () => {
+  const SECOND = 1000n * MILLISECOND;
+
+  /** Pauses that reading takes when the file was written `ago` nanoseconds before. */
+  function pausesFor(ago: bigint): number {
+    const fileSystem = new WrittenFile();
+    fileSystem.modified = fileSystem.clock - ago;
+    readCommitted(fileSystem, IMAGE_PATH, () => undefined);
+    return fileSystem.pauses;
+  }
+
+  test.each([
+    ['20 ms and 1 ns ago', 20n * MILLISECOND + 1n, 0],
+    ['20 ms ago', 20n * MILLISECOND, 1],
+    ['now', 0n, 1],
+    ['60 s and 1 ns ahead', -60n * SECOND - 1n, 0],
+  ])('%s', (_, ago, pauses) => {
+    expect(pausesFor(ago)).toBe(pauses);
+  });
+
+  test('60 s ahead is not the future yet: refused, as the clock does not get there in a second', () => {
+    expect(thrown(() => pausesFor(-60n * SECOND))).toMatchObject({ problem: 'another process goes on writing to it' });
+  });
+});
+
+/** A file with a journal beside it whose patch may be under way, which is what a lock says. */
+class PatchedFile extends WrittenFile {
+  /** What each attempt to take the lock comes to; the last one stands for all that follow. */
+  locks: boolean[] = [true];
+  looks = 0;
+
+  constructor(before: number, transaction = 1) {
+    super(new Uint8Array(2 * HALF).fill(2));
+    this.put(before, transaction);
+  }
+
+  put(before: number, transaction: number): void {
+    const records = [{ position: 0, before: new Uint8Array(HALF).fill(before), after: new Uint8Array(HALF).fill(2) }];
+    const journal = journalWith({
+      image: super.status(this.open(IMAGE_PATH, 'read')),
+      bootId: bootIdOf(this),
+      transaction: new Uint8Array(16).fill(transaction),
+      records,
+    });
+    const descriptor = this.open(`${FOLDER}/${JOURNAL}`, 'replace');
+    super.write(descriptor, encodeJournal(journal), 0);
+    for (let each = 3; each <= descriptor; each += 1) this.close(each);
+    this.operations.length = 0;
+  }
+
+  override lock(descriptor: number): boolean {
+    super.lock(descriptor);
+    const free = this.locks[Math.min(this.looks, this.locks.length - 1)] ?? true;
+    this.looks += 1;
+    return free;
+  }
+}
+
+describe('a journal beside the file', () => {
+  test('of a patch that was interrupted: what it began with lies over the file, which is not touched', () => {
+    const fileSystem = new PatchedFile(7);
+    expect(readCommitted(fileSystem, IMAGE_PATH, (file) => halves(file, () => undefined))).toEqual([7, 2]);
+    expect(fileSystem.looks).toBe(2);
+    expect(fileSystem.pauses).toBe(0);
+    expect(fileSystem.operations).toEqual([]);
+    expect(fileSystem.openFiles).toBe(1);
+  });
+
+  test('of a patch under way: it is waited for', () => {
+    const fileSystem = new PatchedFile(7);
+    fileSystem.locks = [false, false, true];
+    expect(readCommitted(fileSystem, IMAGE_PATH, (file) => halves(file, () => undefined))).toEqual([7, 2]);
+    expect(fileSystem.pauses).toBe(2);
+    expect(fileSystem.openFiles).toBe(1);
+  });
+
+  test('of a patch that does not end: refused after a second, nothing read, nothing left open', () => {
+    const fileSystem = new PatchedFile(7);
+    fileSystem.locks = [false];
+    let reads = 0;
+    const error = thrown(() => readCommitted(fileSystem, IMAGE_PATH, () => (reads += 1)));
+    expect(error).toMatchObject({
+      kind: 'io',
+      problem: 'another process is patching it',
+      details: { file: IMAGE_PATH, remedy: 'try again when it has finished' },
+    });
+    expect([reads, fileSystem.pauses, fileSystem.openFiles]).toEqual([0, 39, 0]);
+  });
+
+  test('of a patch that begins while the file is read: read again', () => {
+    const fileSystem = new PatchedFile(7);
+    fileSystem.locks = [true, false, true];
+    let reads = 0;
+    const result = readCommitted(fileSystem, IMAGE_PATH, (file) => halves(file, () => (reads += 1)));
+    expect(result).toEqual([7, 2]);
+    expect([reads, fileSystem.pauses]).toEqual([2, 1]);
+  });
+
+  test('that is another one afterwards: read again', () => {
+    const fileSystem = new PatchedFile(7);
+    const result = readCommitted(fileSystem, IMAGE_PATH, (file) =>
+      halves(file, () => {
+        if (fileSystem.pauses === 0) fileSystem.put(8, 2);
+      }),
+    );
+    expect(result).toEqual([8, 2]);
+    expect(fileSystem.pauses).toBe(1);
+  });
+
+  test('that comes or goes meanwhile: read again', () => {
+    const came = new WrittenFile(new Uint8Array(2 * HALF).fill(2));
+    const seen: number[] = [];
+    readCommitted(came, IMAGE_PATH, (file) =>
+      halves(file, () => {
+        seen.push(came.pauses);
+        if (seen.length > 1) return;
+        const descriptor = came.open(`${FOLDER}/${JOURNAL}`, 'create');
+        came.write(descriptor, Uint8Array.of(1), 0);
+        came.close(descriptor);
+      }),
+    );
+    expect(seen).toEqual([0, 1]);
+    const went = new PatchedFile(7);
+    const result = readCommitted(went, IMAGE_PATH, (file) =>
+      halves(file, () => {
+        went.remove(`${FOLDER}/${JOURNAL}`);
+      }),
+    );
+    expect(result).toEqual([2, 2]);
+    expect(went.pauses).toBe(1);
+  });
+
+  test('that cannot be looked for: the error closes the file', () => {
+    const fileSystem = new PatchedFile(7);
+    fileSystem.realPath = () => {
+      throw new KdumpError('io', 'cannot resolve');
+    };
+    expect(
+      thrown(() => {
+        readCommitted(fileSystem, IMAGE_PATH, () => undefined);
+      }),
+    ).toMatchObject({ problem: 'cannot resolve' });
+    expect(fileSystem.openFiles).toBe(0);
   });
 });
 
