@@ -1,7 +1,8 @@
-import { KdumpError, hex, printable } from '../errors.js';
-import { encodeU32, encodeU32List, readU32, stringList, u32At } from '../fdt/cells.js';
+import { KdumpError, hex, within } from '../errors.js';
+import { encodeU32, encodeU32List, readU32, u32At } from '../fdt/cells.js';
 import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
 import type { CpuCloning, Cpu } from './cpu-cloning.js';
+import { connectorsOf } from './drc-tables.js';
 
 /** Ids of a core's threads. */
 export const SERVERS = 'ibm,ppc-interrupt-server#s';
@@ -74,22 +75,10 @@ const drcTables = new WeakMap<FdtNode, ReadonlyMap<string, number>>();
 
 function drcTable(cpus: FdtNode): ReadonlyMap<string, number> {
   let table = drcTables.get(cpus);
-  if (table === undefined) drcTables.set(cpus, (table = readDrcTable(cpus)));
-  return table;
-}
-
-/** `ibm,drc-names` and `ibm,drc-indexes`: each begins with the number of entries. */
-function readDrcTable(cpus: FdtNode): Map<string, number> {
-  const names = cpus.property('ibm,drc-names');
-  const indexes = cpus.property('ibm,drc-indexes');
-  if (names === undefined || indexes === undefined || names.length < 4 || indexes.length < 4) return new Map();
-  const list = stringList(names.subarray(4));
-  const values = cellsOf(indexes).slice(1);
-  if (list.length !== values.length || u32At(names, 0) !== list.length || u32At(indexes, 0) !== values.length) {
-    throw new KdumpError('input', 'the DRC tables of /cpus do not have one index a name', {
-      segment: 'fdt',
-      found: `${list.length} names (${printable(list[0] ?? '')}, …) and ${values.length} indexes`,
-    });
+  if (table === undefined) {
+    const connectors = within({ segment: 'fdt' }, () => connectorsOf((name) => cpus.property(name)));
+    table = new Map(connectors.filter(({ type }) => type === 'CPU').map(({ name, index }) => [name, index]));
+    drcTables.set(cpus, table);
   }
-  return new Map(list.map((name, at) => [name, values[at] as number]));
+  return table;
 }

@@ -7,7 +7,7 @@ import { segmentNamed, type KdumpImage } from '../image/image.js';
 import { segmentRange } from '../image/segment.js';
 import { SMALLEST_PAGE, byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
 import { crashMemoryOf, isOneByteTooLong, type CrashMemory } from '../description/crash-memory.js';
-import { isCpuType } from '../description/cpus.js';
+import { isCpuType } from '../arch/cpu-nodes.js';
 import type { Finding, Severity } from './finding.js';
 import { capacityOf, knownCpus } from '../description/capacity.js';
 import { formatSize } from '../text/numbers.js';

@@ -5,13 +5,11 @@ import { P_MEMSZ, P_PADDR, P_VADDR, type ProgramHeaderTable } from '../elf/progr
 import type { ProgramHeader } from '../elf/records.js';
 import { isBackup } from '../image/backup.js';
 import type { KdumpImage } from '../image/image.js';
-import { contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { SMALLEST_PAGE, contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 
 /** What a program header stands for. */
 export const KIND = { other: 0, note: 1, kernelText: 2, ram: 3, backup: 4, firmware: 5 } as const;
 
-const PAGE_MASK = 0xfffn;
-const U64_MASK = (1n << 64n) - 1n;
 const ALL_ONES = 0xffffffff;
 const FIRST_MIB = 0x100000;
 
@@ -72,13 +70,18 @@ export function rangeAt({ table, kinds }: CrashTable, index: number): Range {
  * `end_of_range - end + 1` from two inclusive ends, one byte too many (Linux 6.12 to 7.2).
  */
 export function isOneByteTooLong({ paddr, memsz }: Pick<ProgramHeader, 'paddr' | 'memsz'>): boolean {
-  return memsz > 1n && ((paddr + memsz) & PAGE_MASK) === 1n;
+  return memsz > 1n && (paddr + memsz) % SMALLEST_PAGE === 1n;
 }
 
 /** {@link isOneByteTooLong} of the program header at `index`. */
 export function isTooLongAt(table: ProgramHeaderTable, index: number): boolean {
   if (((table.low(index, P_PADDR) + table.low(index, P_MEMSZ)) & 0xfff) !== 1) return false;
   return isOneByteTooLong({ paddr: table.value(index, P_PADDR), memsz: table.value(index, P_MEMSZ) });
+}
+
+/** Whether p_vaddr is -1, which kexec-tools writes for memory that the linear map of its time did not reach. */
+export function hasNoAddress(table: ProgramHeaderTable, index: number): boolean {
+  return table.low(index, P_VADDR) === ALL_ONES && table.high(index, P_VADDR) === ALL_ONES;
 }
 
 function kindOfMemory(table: ProgramHeaderTable, index: number, crashKernel: Range | null): number {
@@ -117,8 +120,7 @@ function commonOffset(table: ProgramHeaderTable, kinds: Uint8Array, left = -1): 
   let first = -1;
   for (let index = left + 1; index < table.length; index += 1) {
     if (kinds[index] !== KIND.ram) continue;
-    // kexec-tools writes -1 for memory that the linear map of its time did not reach.
-    if (table.low(index, P_VADDR) === ALL_ONES && table.high(index, P_VADDR) === ALL_ONES) continue;
+    if (hasNoAddress(table, index)) continue;
     if (run > 0 && hasSameOffset(table, first, index)) run += 1;
     else {
       if (run > 0) addTo(counts, offsetAt(table, first), run);
@@ -127,8 +129,8 @@ function commonOffset(table: ProgramHeaderTable, kinds: Uint8Array, left = -1): 
     }
   }
   if (run > 0) addTo(counts, offsetAt(table, first), run);
-  let best: bigint | null = null;
-  for (const [offset, count] of counts) if (best === null || count > (counts.get(best) ?? 0)) best = offset;
+  let [best, most]: [bigint | null, number] = [null, 0];
+  for (const [offset, count] of counts) if (count > most) [best, most] = [offset, count];
   return best;
 }
 
@@ -145,5 +147,5 @@ function hasSameOffset(table: ProgramHeaderTable, a: number, b: number): boolean
 }
 
 function offsetAt(table: ProgramHeaderTable, index: number): bigint {
-  return (table.value(index, P_VADDR) - table.value(index, P_PADDR)) & U64_MASK;
+  return BigInt.asUintN(64, table.value(index, P_VADDR) - table.value(index, P_PADDR));
 }

@@ -1,9 +1,8 @@
 import { KdumpError, within } from '../errors.js';
 import type { Architecture } from '../arch/architecture.js';
-import { readU32 } from '../fdt/cells.js';
+import { cpuId, cpuIdCells, isCpuType, threadIds } from '../arch/cpu-nodes.js';
 import type { FdtProperty } from '../fdt/fdt.js';
 import type { DeviceTreeNode, LiveDeviceTree } from '../machine/device-tree.js';
-import { cpuId, isCpuType, threadIds } from './cpus.js';
 
 export interface LiveCpu {
   readonly node: DeviceTreeNode;
@@ -19,24 +18,19 @@ export interface LiveCpu {
  * @throws KdumpError `input` when there are none, or one has no readable id
  */
 export function liveCpusOf(live: LiveDeviceTree, architecture: Architecture, keepNames: boolean): LiveCpu[] {
-  return within(live.source === undefined ? {} : { file: live.source }, () => readCpus(live, architecture, keepNames));
+  const surroundings = { segment: '/cpus', ...(live.source === undefined ? {} : { file: live.source }) };
+  return within(surroundings, () => readCpus(live, architecture, keepNames));
 }
 
 function readCpus(live: LiveDeviceTree, architecture: Architecture, keepNames: boolean): LiveCpu[] {
   const parent = live.root.children.find(({ name }) => name === 'cpus');
-  const nodes = parent?.children.filter((node) => isCpuType(node.properties.get('device_type'))) ?? [];
-  if (parent === undefined || nodes.length === 0) {
-    throw new KdumpError('input', 'the device tree has no CPU nodes', {
-      segment: '/cpus',
-      found: parent === undefined ? 'no such node' : `${parent.children.length} children, none with device_type "cpu"`,
-      remedy: 'give the whole live tree, such as /proc/device-tree',
-    });
-  }
-  const cells = parent.properties.get('#address-cells');
-  const addressCells = cells === undefined ? 2 : readU32(cells);
+  if (parent === undefined) throw noCpus('no such node');
+  const nodes = parent.children.filter(({ properties }) => isCpuType(properties.get('device_type')));
+  if (nodes.length === 0) throw noCpus(`${parent.children.length} children, none with device_type "cpu"`);
+  const cells = cpuIdCells(parent.properties.get('#address-cells'));
   return nodes
     .map((node) => {
-      const id = cpuId(node.properties.get('reg'), addressCells, node.name);
+      const id = cpuId(node.properties.get('reg'), cells, node.name);
       return {
         node,
         id,
@@ -49,4 +43,11 @@ function readCpus(live: LiveDeviceTree, architecture: Architecture, keepNames: b
 
 function propertiesOf(node: DeviceTreeNode, keepName: boolean): FdtProperty[] {
   return [...node.properties].filter(([name]) => keepName || name !== 'name').map(([name, value]) => ({ name, value }));
+}
+
+function noCpus(found: string): KdumpError {
+  return new KdumpError('input', 'the device tree has no CPU nodes', {
+    found,
+    remedy: 'give the whole live tree, such as /proc/device-tree',
+  });
 }

@@ -1,13 +1,10 @@
 import { KdumpError } from '../errors.js';
-import { P_MEMSZ, P_PADDR, P_VADDR, type ProgramHeaderTable, type TablePart } from '../elf/program-header-table.js';
+import { P_MEMSZ, P_PADDR, type ProgramHeaderTable, type TablePart } from '../elf/program-header-table.js';
 import type { Range } from '../memory/range.js';
 import { isStretch, type RangePiece } from '../memory/range-list.js';
 import { loadFor } from '../description/crash-memory.js';
 import type { RamRanges } from '../description/crash-ram.js';
-import { KIND, indexesOf, isTooLongAt, type CrashTable } from '../description/crash-table.js';
-
-/** Both halves of kexec-tools' p_vaddr of memory that the linear map of its time did not reach. */
-const ALL_ONES = 0xffffffff;
+import { KIND, hasNoAddress, indexesOf, isTooLongAt, type CrashTable } from '../description/crash-table.js';
 
 /**
  * The program headers for the memory of `pieces`: those that stay as they are keep their bytes, the others are made as the kernel makes them.
@@ -63,10 +60,6 @@ function unchangedLoads(crash: CrashTable, ram: RamRanges, pieces: readonly Rang
   }
   for (const index of indexesOf(crash, KIND.firmware)) add(index);
   return found;
-}
-
-function hasNoAddress(table: ProgramHeaderTable, index: number): boolean {
-  return table.low(index, P_VADDR) === ALL_ONES && table.high(index, P_VADDR) === ALL_ONES;
 }
 
 /** Parts of a new table, with runs that follow each other joined. */

@@ -78,7 +78,8 @@ function smallFdt(): Uint8Array {
       prop('ibm,my-drc-index', [0x10000000 + id]),
       prop('phandle', [id + 1]),
     );
-  const drcNames = Buffer.concat([cells(4), Buffer.from('CPU 0\0CPU 2\0CPU 4\0CPU 6\0', 'latin1')]);
+  const drcTable = (...entries: string[]): Uint8Array =>
+    Buffer.concat([cells(entries.length), Buffer.from(entries.map((each) => `${each}\0`).join(''), 'latin1')]);
   return buildFdt(
     [
       prop('#address-cells', [2]),
@@ -94,7 +95,8 @@ function smallFdt(): Uint8Array {
         'cpus',
         prop('#address-cells', [1]),
         prop('#size-cells', [0]),
-        prop('ibm,drc-names', drcNames),
+        prop('ibm,drc-names', drcTable('CPU 0', 'CPU 2', 'CPU 4', 'CPU 6')),
+        prop('ibm,drc-types', drcTable('CPU', 'CPU', 'CPU', 'CPU')),
         prop('ibm,drc-indexes', [4, 0x10000000, 0x10000002, 0x10000004, 0x10000006]),
         cpu(0),
         cpu(2),

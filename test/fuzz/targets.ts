@@ -16,7 +16,7 @@ import { changeToJson, formatChange, parseChanges, type Change } from '../../src
 import { crashKernelRanges, nestedIn, parseIomem, systemRam } from '../../src/machine/iomem.js';
 import { KdumpError } from '../../src/errors.js';
 import type { FuzzTarget } from './fuzz.js';
-import { MemoryFileSystem } from './memory-file-system.js';
+import { MemoryFileSystem } from '../helpers/memory-file-system.js';
 import { Mutator, type Seed } from './mutator.js';
 import { Random } from './random.js';
 import * as seeds from './seeds.js';

@@ -11,7 +11,7 @@ import { kdumpFdtFacts } from '../../src/image/chosen.js';
 import { parseManifest } from '../../src/image/pack/manifest.js';
 import { openImage, type OpenImageOptions } from '../../src/image/open.js';
 import { buildFdt, node, prop } from '../fdt/build.js';
-import { MemoryFileSystem } from '../fuzz/memory-file-system.js';
+import { MemoryFileSystem } from '../helpers/memory-file-system.js';
 import { packedSeeds } from '../fuzz/seeds.js';
 import { elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
 import { copyOf } from '../helpers/fixtures.js';

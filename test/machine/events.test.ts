@@ -242,14 +242,29 @@ describe('connectors of CPUs', () => {
     ['names that do not go by the id', tree([cpu(1, 0x10000000)]), 0x10000008],
     ['no node to tell what names go by', tree([]), 0x10000008],
     ['of another type', tree([cpu(0, 0x10000000)], { ...tables, 'ibm,drc-types': strings('CPU', 'MEM', 'CPU') }), 0x10000008],
-    ['no tables', tree([cpu(0, 0x10000000)], {}), 0x10000008],
+    ['no tables', tree([cpu(0, 0x10000000)], { '#address-cells': encodeU32(1) }), 0x10000008],
     ['no /cpus', node('', {}), 0x10000008],
   ])('refused: %s', (_, root, index) => {
     expect(thrown(() => cpuOfDrc(root, index))).toMatchObject({ kind: 'refused' });
   });
 
-  test('tables that do not fit each other are damage', () => {
+  test('tables that do not agree, and a connected CPU without an id, are damage', () => {
     const short = { ...tables, 'ibm,drc-names': strings('CPU 0') };
-    expect(thrown(() => cpuOfDrc(tree([cpu(0, 0x10000000)], short), 8))).toMatchObject({ kind: 'input' });
+    expect(thrown(() => cpuOfDrc(tree([cpu(0, 0x10000000)], short), 8))).toMatchObject({
+      kind: 'input',
+      details: { segment: 'device tree' },
+    });
+    const nameless = node('PowerPC,POWER9@0', { 'ibm,my-drc-index': encodeU32(8) });
+    expect(thrown(() => cpuOfDrc(tree([nameless]), 8))).toMatchObject({ kind: 'input', details: { found: 'no reg property' } });
+  });
+
+  test('ids have two cells where /cpus does not say otherwise', () => {
+    const without = Object.fromEntries(Object.entries(tables).filter(([name]) => name !== '#address-cells'));
+    const wide = node('PowerPC,POWER9@5', { reg: encodeU32(0, 5), 'ibm,my-drc-index': encodeU32(0x10000010) });
+    expect(cpuOfDrc(tree([wide], without), 0x10000010)).toBe(5);
+    expect(thrown(() => cpuOfDrc(tree([cpu(5, 0x10000010)], without), 0x10000010))).toMatchObject({
+      kind: 'input',
+      details: { found: 'reg of 4 bytes', expected: 'reg of 8 bytes' },
+    });
   });
 });

@@ -4,7 +4,7 @@ import { dataView } from '../../bytes/byte-order.js';
 import { firstNonZero } from '../../bytes/compare.js';
 import { PT_NOTE } from '../../elf/constants.js';
 import { elfcorehdrSize, tableOf, type Elfcorehdr } from '../../elf/elfcorehdr.js';
-import { containsAddress, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
+import { SMALLEST_PAGE, containsAddress, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
 import { subtract } from '../../memory/range-set.js';
 import type { UnnamedSegment } from '../name-segments.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
@@ -21,7 +21,6 @@ export interface KnownSegment {
   readonly alwaysCovered: boolean;
 }
 
-const SMALLEST_PAGE = 0x1000n;
 /** Image header of arm64 and riscv: image_size at 16, magic at 56 (Documentation/arch/arm64/booting.rst, riscv/boot-image-header.rst). */
 const IMAGE_MAGICS = [0x644d5241, 0x05435352];
 

@@ -1,12 +1,12 @@
 import { alignUp } from '../../bytes/align.js';
 import { dataView } from '../../bytes/byte-order.js';
-import { EI_CLASS, ELFCLASS64, ET_CORE } from '../../elf/constants.js';
-import { intersection, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
+import { EI_CLASS, ELF_MAGIC, ELFCLASS64, ET_CORE } from '../../elf/constants.js';
+import { FDT_MAGIC } from '../../fdt/constants.js';
+import { SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 
-const PAGE = 0x1000;
-const FDT_MAGIC = 0xd00dfeed;
-const ELF_MAGIC = 0x7f454c46;
+const PAGE = Number(SMALLEST_PAGE);
+const ELF_MAGIC_WORD = dataView(ELF_MAGIC).getUint32(0);
 
 /** Page addresses whose first bytes look like the start of a segment; most of them are not part of a kdump image. */
 export interface Candidates {
@@ -18,17 +18,17 @@ export interface Candidates {
 export function scanPages(memory: PhysicalMemory, only: Range | undefined): Candidates {
   const fdts: bigint[] = [];
   const elfcorehdrs: bigint[] = [];
-  for (const extent of memory.extents) {
-    const start = alignUp(extent.address, BigInt(PAGE));
-    const end = extent.address + extent.fileSize;
-    const range = start < end ? intersection({ start, end }, only ?? rangeOfSize(extent.address, extent.size)) : undefined;
-    if (range === undefined) continue;
-    for (const { address, bytes } of memory.chunks({ start: alignUp(range.start, BigInt(PAGE)), end: range.end })) {
+  for (const { address: first, fileSize } of memory.extents) {
+    const last = first + fileSize;
+    const start = alignUp(only !== undefined && only.start > first ? only.start : first, SMALLEST_PAGE);
+    const end = only !== undefined && only.end < last ? only.end : last;
+    if (start >= end) continue;
+    for (const { address, bytes } of memory.chunks({ start, end })) {
       const view = dataView(bytes);
       for (let at = 0; at + 64 <= bytes.length; at += PAGE) {
         const magic = view.getUint32(at);
         if (magic === FDT_MAGIC) fdts.push(address + BigInt(at));
-        else if (magic === ELF_MAGIC && isCore64(view, at)) elfcorehdrs.push(address + BigInt(at));
+        else if (magic === ELF_MAGIC_WORD && isCore64(view, at)) elfcorehdrs.push(address + BigInt(at));
       }
     }
   }

@@ -1,5 +1,7 @@
-import { KdumpError, hex } from '../../errors.js';
-import { readCells, readU32, stringList, u32At } from '../../fdt/cells.js';
+import { KdumpError, hex, within } from '../../errors.js';
+import { cpuId, cpuIdCells } from '../../arch/cpu-nodes.js';
+import { connectorsOf } from '../../arch/drc-tables.js';
+import { readCells, readU32, u32At } from '../../fdt/cells.js';
 import { ADDRESS_SPACE_END, rangeOfSize, type Range } from '../../memory/range.js';
 import type { DeviceTreeNode } from '../device-tree.js';
 
@@ -87,16 +89,21 @@ function lmbRuns(root: DeviceTreeNode, node: DeviceTreeNode): LmbRun[] {
  * @throws KdumpError `refused` when the device tree does not tell; `input` when its tables are damaged
  */
 export function cpuOfDrc(root: DeviceTreeNode, index: number): number {
+  return within({ segment: 'device tree' }, () => cpuOf(root, index));
+}
+
+function cpuOf(root: DeviceTreeNode, index: number): number {
   const cpus = root.children.find(({ name }) => name === 'cpus');
   if (cpus === undefined) throw unknown(index, 'no /cpus in the device tree');
-  const cells = cellCount(cpus, '#address-cells', 1);
-  const nodes = cpus.children.flatMap(({ properties }) => {
-    const [own, reg] = [properties.get('ibm,my-drc-index'), properties.get('reg')];
-    return own === undefined || reg === undefined ? [] : [{ index: readU32(own), id: Number(readCells(reg, cells, 0)) }];
+  const cells = cpuIdCells(cpus.properties.get('#address-cells'));
+  const nodes = cpus.children.flatMap(({ name, properties }) => {
+    const own = properties.get('ibm,my-drc-index');
+    return own === undefined ? [] : [{ index: readU32(own), id: cpuId(properties.get('reg'), cells, name) }];
   });
   const node = nodes.find((each) => each.index === index);
   if (node !== undefined) return node.id;
-  const names = cpuConnectors(cpus);
+  const connectors = connectorsOf((name) => cpus.properties.get(name)).filter(({ type }) => type === 'CPU');
+  const names = new Map(connectors.map((connector) => [connector.index, connector.name]));
   const name = names.get(index);
   if (name === undefined) {
     throw unknown(
@@ -109,19 +116,6 @@ export function cpuOfDrc(root: DeviceTreeNode, index: number): number {
     throw unknown(index, 'connectors that are not named after CPU ids, and no CPU node with it');
   }
   return Number(id);
-}
-
-/** Names of the connectors of type CPU by their index. Each table begins with the number of its entries. */
-function cpuConnectors({ properties }: DeviceTreeNode): Map<number, string> {
-  const indexes = properties.get('ibm,drc-indexes');
-  const [names, types] = [properties.get('ibm,drc-names'), properties.get('ibm,drc-types')];
-  if (indexes === undefined || names === undefined || types === undefined) return new Map();
-  const [nameList, typeList] = [stringList(names.subarray(4)), stringList(types.subarray(4))];
-  const count = u32At(indexes, 0);
-  if (indexes.length !== 4 * (count + 1) || nameList.length !== count || typeList.length !== count) {
-    throw damaged('ibm,drc-indexes', `${count} indexes, ${nameList.length} names, ${typeList.length} types`, 'as many of each');
-  }
-  return new Map(nameList.flatMap((name, at) => (typeList[at] === 'CPU' ? [[u32At(indexes, at + 1), name] as const] : [])));
 }
 
 function cellCount({ properties }: DeviceTreeNode, name: string, otherwise: number): number {
