@@ -107,25 +107,13 @@ export function encodeString(text: string): Uint8Array {
 }
 
 /**
- * `#address-cells` and `#size-cells` of `parent`, as they hold for its children; 2 and 1 where they are absent (section 2.3.5).
- * Any count: a CPU node has no size cells, a PCI address three cells.
+ * `#address-cells` and `#size-cells` of `parent`, as they hold for the memory that its children describe; 2 and 1 where they are absent
+ * (section 2.3.5).
  *
- * @throws KdumpError `input` when one of them is not one cell
- */
-export function readCellCounts(parent: FdtNode): CellCounts {
-  return { address: countOf(parent, '#address-cells', 2), size: countOf(parent, '#size-cells', 1) };
-}
-
-/**
- * As readCellCounts, for memory: a 64-bit address or size.
- *
- * @throws KdumpError `input` when a count is not 1 or 2
+ * @throws KdumpError `input` when a count is not 1 or 2, a number of 32 or 64 bits
  */
 export function readAddressCells(parent: FdtNode): CellCounts {
-  const counts = readCellCounts(parent);
-  checkMemoryCount(parent, '#address-cells', counts.address);
-  checkMemoryCount(parent, '#size-cells', counts.size);
-  return counts;
+  return { address: countOf(parent, '#address-cells', 2), size: countOf(parent, '#size-cells', 1) };
 }
 
 function byteAt(value: Uint8Array, at: number): number {
@@ -136,11 +124,9 @@ function countOf(node: FdtNode, name: string, otherwise: number): number {
   const value = node.property(name);
   if (value === undefined) return otherwise;
   if (value.length !== 4) throw valueError(`${name} of ${printable(node.path)} is not one cell`, `${value.length} bytes`, '4 bytes');
-  return readU32(value);
-}
-
-function checkMemoryCount(node: FdtNode, name: string, count: number): void {
+  const count = readU32(value);
   if (count < 1 || count > 2) throw valueError(`${name} of ${printable(node.path)} does not suit memory`, `${count}`, '1 or 2');
+  return count;
 }
 
 function tooLarge(value: bigint | number, cells: number): KdumpError {

@@ -158,11 +158,23 @@ function firmwareFindings(firmware: readonly Range[], rangeNow: (range: Range) =
   });
 }
 
-/** remove_mem_range() of arch/powerpc/kexec/ranges.c: the right half of a split goes to the end of the list, one byte too long. */
+/**
+ * remove_mem_range() of arch/powerpc/kexec/ranges.c: the right half of a split goes to the end of the list, one byte too long. It looks for one
+ * range that holds `removed`; the lists that it works on have joined those that touch.
+ *
+ * @throws KdumpError `refused` when `removed` lies in more than one
+ */
 function removedAsLinuxDoes(ranges: readonly Range[], removed: Range): Range[] {
   const index = ranges.findIndex((range) => contains(range, removed));
   const hit = ranges[index];
-  if (hit === undefined) return [...ranges];
+  if (hit === undefined) {
+    throw new KdumpError('refused', `cannot remove memory ${formatRange(removed)} as Linux does`, {
+      segment: 'elfcorehdr',
+      found: 'memory in more than one PT_LOAD',
+      expected: 'all of it in one, as the kernel lists it',
+      remedy: 'leave out --compat linux',
+    });
+  }
   const left = hit.start < removed.start ? [{ start: hit.start, end: removed.start }] : [];
   const right = removed.end < hit.end ? { start: removed.end, end: hit.end } : undefined;
   const others = [ranges.slice(0, index), ranges.slice(index + 1)] as const;

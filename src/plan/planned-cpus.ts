@@ -87,7 +87,7 @@ function addTo<Key>(places: Map<Key, number[]>, key: Key, place: number): void {
 }
 
 function removeFrom<Key>(places: Map<Key, number[]>, key: Key, place: number): void {
-  const left = places.get(key)?.filter((each) => each !== place) ?? [];
+  const left = (places.get(key) as number[]).filter((each) => each !== place);
   if (left.length === 0) places.delete(key);
   else places.set(key, left);
 }

@@ -4,7 +4,6 @@ import {
   encodeString,
   encodeU32,
   readAddressCells,
-  readCellCounts,
   readCells,
   readU32,
   stringList,
@@ -60,13 +59,11 @@ test('encoders', () => {
 
 describe('#address-cells and #size-cells', () => {
   test('the defaults of the specification', () => {
-    expect(readCellCounts(root())).toEqual({ address: 2, size: 1 });
     expect(readAddressCells(root())).toEqual({ address: 2, size: 1 });
   });
 
   test('as given', () => {
     expect(readAddressCells(root(prop('#address-cells', [1]), prop('#size-cells', [2])))).toEqual({ address: 1, size: 2 });
-    expect(readCellCounts(root(prop('#address-cells', [3]), prop('#size-cells', [0])))).toEqual({ address: 3, size: 0 });
   });
 
   test.each([0, 3, 0xffffffff])('%i does not suit memory', (count) => {
@@ -75,6 +72,6 @@ describe('#address-cells and #size-cells', () => {
   });
 
   test('a count that is not one cell', () => {
-    inputError(() => readCellCounts(root(prop('#address-cells', 'ab'))));
+    inputError(() => readAddressCells(root(prop('#address-cells', 'ab'))));
   });
 });

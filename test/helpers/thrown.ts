@@ -11,7 +11,6 @@ export function thrown(action: () => unknown): KdumpError {
     expect((error as KdumpError).message).not.toContain('\n');
     return error as KdumpError;
   }
-  return expect.fail(
-    `did not throw, but returned ${JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`,
-  );
+  const shown = JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)) as string | undefined;
+  return expect.fail(`did not throw, but returned ${shown?.slice(0, 200) ?? 'nothing'}`);
 }

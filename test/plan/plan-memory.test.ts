@@ -47,6 +47,14 @@ describe('added memory', () => {
     expect(plan(base, [add(0x100000000n, MIB)])).toEqual(usual(FIRST, SECOND, rangeOfSize(0x100000000n, MIB)));
   });
 
+  test('a p_vaddr of -1, as kexec-tools wrote it, becomes that of the linear map; half of it is an address', () => {
+    const unmapped = { ...load(SECOND.start, SECOND.end), vaddr: (1n << 64n) - 1n };
+    const half = { ...load(0x90000000n, 0xa0000000n), vaddr: 0xffffffffn };
+    const image = imageWith([...usual(FIRST), unmapped, half]);
+    const added = rangeOfSize(0x100000000n, MIB);
+    expect(plan(image, [add(added.start, MIB)])).toEqual([...usual(FIRST, SECOND), half, load(added.start, added.end)]);
+  });
+
   test('that is listed already changes nothing, and says so', () => {
     const result = planMemory(base, [add(0x50000000n, MIB)], {});
     expect(result.table).toBe(tableOf(base.elfcorehdr.contents));
@@ -98,6 +106,16 @@ describe('removed memory', () => {
       expect(shown(plan(base, [remove(start, size)], 'linux'))).toEqual(['0x0-0xffff', ...left]);
     });
 
+    test('not where two PT_LOADs that touch hold it, which the kernel would have joined', () => {
+      const apart = imageWith(usual(FIRST, { start: 0x40000000n, end: 0x60000000n }, { start: 0x60000000n, end: 0x80000000n }));
+      const across = remove(0x58000000n, 0x10000000n);
+      expect(thrown(() => plan(apart, [across], 'linux'))).toMatchObject({
+        kind: 'refused',
+        details: { found: 'memory in more than one PT_LOAD', remedy: 'leave out --compat linux' },
+      });
+      expect(shown(plan(apart, [across])).slice(2)).toEqual(['0x40000000-0x57ffffff', '0x68000000-0x7fffffff']);
+    });
+
     test.each([[undefined], ['linux' as const]])('the next rebuild takes such a range at its true size (%s)', (compat) => {
       const split = imageWith(plan(base, [remove(0x50000000n, 0x10000000n)], 'linux'));
       expect(plan(split, [add(0x50000000n, 0x10000000n)], compat)).toEqual(usual(FIRST, SECOND));
@@ -109,6 +127,36 @@ describe('what is not clear is refused', () => {
   test('case 20: overlapping PT_LOADs', () => {
     const image = imageWith(usual(FIRST, SECOND, rangeOfSize(0x50000000n, MIB)));
     expect(thrown(() => plan(image, [add(0x80000000n, MIB)]))).toMatchObject({ kind: 'refused', problem: 'two PT_LOADs overlap' });
+  });
+
+  test('contents at another address than the memory', () => {
+    const image = imageWith([...usual(FIRST), load(0x40000000n, 0x50000000n, 0x70000000n)]);
+    expect(thrown(() => plan(image, [add(0x80000000n, MIB)]))).toMatchObject({
+      kind: 'refused',
+      problem: 'a PT_LOAD keeps its contents at another address, and is not the backup of low memory',
+    });
+  });
+
+  test('memory that has to be mapped where no PT_LOAD tells how', () => {
+    const unmapped = { ...load(0x40000000n, 0x50000000n), vaddr: (1n << 64n) - 1n };
+    expect(thrown(() => plan(imageWith([...NOTES, unmapped]), [add(0x80000000n, MIB)]))).toMatchObject({
+      kind: 'refused',
+      problem: 'no PT_LOAD tells where the kernel maps memory',
+      details: { segment: 'elfcorehdr', remedy: 'reload the kdump image' },
+    });
+  });
+
+  test('a range that is not whole pages, unless it is forced', () => {
+    for (const [start, size] of [
+      [0x80000800n, MIB],
+      [0x80000000n, 0x1801n],
+    ] as const) {
+      expect(thrown(() => plan(base, [add(start, size)]))).toMatchObject({
+        kind: 'refused',
+        details: { found: 'a range that is not whole pages', forcible: true },
+      });
+      expect(planMemory(base, [add(start, size)], { force: true }).effects).toEqual([{ made: true, reason: '' }]);
+    }
   });
 
   test('a PT_NOTE behind a PT_LOAD', () => {
