@@ -91,12 +91,7 @@ export function preparePatch(target: PatchTarget, patch: Patch, { live }: Commit
     try {
       fileSystem.sync(directory);
     } catch (error) {
-      throw error instanceof KdumpError
-        ? new KdumpError('io', error.problem, {
-            ...error.details,
-            remedy: 'the change is made and read back; only a power cut now could still take it back',
-          })
-        : error;
+      throw withRemedy(error, 'the change is made and read back; only a power cut now could still take it back');
     }
   };
   const abandon = (): void => {
@@ -245,13 +240,13 @@ function takenBack(
     return error;
   } catch {
     if (!hasJournal(target)) return error;
-    const problem = error instanceof KdumpError ? error : new KdumpError('io', String(error));
-    return new KdumpError('io', problem.problem, {
-      ...problem.details,
-      remedy: 'the image is half written and its journal beside it is whole: run recover once the cause is gone',
-      cause: error,
-    });
+    return withRemedy(error, 'the image is half written and its journal beside it is whole: run recover once the cause is gone');
   }
+}
+
+function withRemedy(error: unknown, remedy: string): KdumpError {
+  const { problem, details } = error instanceof KdumpError ? error : new KdumpError('io', String(error));
+  return new KdumpError('io', problem, { ...details, remedy, cause: error });
 }
 
 /** Writes one side of every record, and removes the journal once that is on the disk. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { KdumpError } from '../errors.js';
+import { KdumpError, within } from '../errors.js';
 import { differences, equalBytes, lengthWithoutTrailingZeros } from '../bytes/compare.js';
 import type { FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
@@ -85,12 +85,8 @@ export function undoPatch(target: PatchTarget, path: string, { live = false, for
 }
 
 function readUndo(fileSystem: FileSystem, path: string): ReturnType<typeof parseJournal> {
-  try {
-    const journal = parseJournal(readAtMost(fileSystem, path, MAX_JOURNAL));
-    if (journal.kind === 'undo') return journal;
-  } catch (error) {
-    throw error instanceof KdumpError ? error.within({ file: path }) : error;
-  }
+  const journal = within({ file: path }, () => parseJournal(readAtMost(fileSystem, path, MAX_JOURNAL)));
+  if (journal.kind === 'undo') return journal;
   throw new KdumpError('input', 'not an undo file', { file: path, found: 'a journal', remedy: 'recover uses it by itself' });
 }
 
