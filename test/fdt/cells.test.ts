@@ -1,14 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  encodeCells,
-  encodeString,
-  encodeU32,
-  readAddressCells,
-  readCells,
-  readU32,
-  stringList,
-  u32At,
-} from '../../src/fdt/cells.js';
+import { encodeCells, encodeString, encodeU32, readAddressCells, readCells, readU32, stringList, u32At } from '../../src/fdt/cells.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
 import { buildFdt, cells, prop, text, type Item } from './build.js';
 import { inputError } from './errors.js';

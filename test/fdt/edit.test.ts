@@ -39,6 +39,11 @@ function names(bytes: Uint8Array, path: string): string[] {
     .map((child) => child.name);
 }
 
+function structOf(blob: Uint8Array): Buffer {
+  const { offStruct, sizeStruct } = parseFdt(blob).header;
+  return Buffer.from(blob.subarray(offStruct, offStruct + sizeStruct));
+}
+
 function newNode(name: string, ...children: NewNode[]): NewNode {
   return { name, properties: [{ name: 'reg', value: cells(7) }], children };
 }
@@ -142,7 +147,9 @@ describe('nodes', () => {
       return result;
     };
     expect(parseFdt(edit(fdt, { kind: 'addNode', parent: fdt.root, node: deep(63) }).bytes).tree.nodeCount).toBe(64);
-    refusal(() => edit(fdt, { kind: 'addNode', parent: fdt.root, node: deep(64) }));
+    expect(refusal(() => edit(fdt, { kind: 'addNode', parent: fdt.root, node: deep(64) })).message).toBe(
+      'fdt: new node is nested too deep: expected at most 64 levels',
+    );
   });
 });
 
@@ -245,6 +252,44 @@ describe('reservations', () => {
     expect(result.header.offStruct).toBe(fdt.header.offStruct + 32);
     expect(modelOf(result.root)).toEqual(modelOf(fdt.root));
   });
+
+  test.each([
+    ['its address', 0x1001n, 0x2000n],
+    ['its size', 0x1000n, 0x2001n],
+  ])('%s alone', (_, address, size) => {
+    const result = edit(tree(), { kind: 'setReservation', index: 0, address, size });
+    expect(parseFdt(result.bytes).reservations).toEqual([{ address, size }]);
+  });
+});
+
+describe('values of any length', () => {
+  const lengths = Array.from({ length: 70 }, (_, length) => length);
+  const valueOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, index) => 0x80 + index);
+
+  test('in a new node are written with their padding', () => {
+    const fdt = parseFdt(buildFdt([]));
+    const properties = lengths.map((length) => ({ name: `p${length}`, value: valueOf(length) }));
+    const { bytes } = editFdt(fdt, [{ kind: 'addNode', parent: fdt.root, node: { name: 'new', properties } }], { capacity: 1 << 16 });
+    const wanted = buildFdt([node('new', ...properties.map(({ name, value }) => prop(name, value)))]);
+    expect(structOf(bytes).equals(structOf(wanted))).toBe(true);
+  });
+
+  test('replace others of the same names in many nodes', () => {
+    const fdt = parseFdt(buildFdt(lengths.map((length) => node(`n${length}`, prop('a', valueOf(length)), prop('b', valueOf(3))))));
+    const edits = lengths.map((length): FdtEdit => ({
+      kind: 'replaceProperties',
+      node: at(fdt, `/n${length}`),
+      properties: [
+        { name: 'a', value: valueOf(69 - length) },
+        { name: 'b', value: valueOf(length) },
+      ],
+    }));
+    const result = parseFdt(editFdt(fdt, edits, { capacity: 1 << 16 }).bytes);
+    for (const length of lengths) {
+      const changed = at(result, `/n${length}`);
+      expect([changed.property('a'), changed.property('b')]).toEqual([valueOf(69 - length), valueOf(length)]);
+    }
+  });
 });
 
 describe('blocks in any order move with their alignment', () => {
@@ -290,15 +335,23 @@ describe('size', () => {
     const edits: FdtEdit[] = [{ kind: 'setProperty', node: fdt.root, name: 'x', value: cells(1) }];
     const needed = fdt.usedSize + 16 + 2;
     expect(editFdt(fdt, edits, { capacity: needed }).totalSize).toBe(needed);
-    const { details } = refusal(() => editFdt(fdt, edits, { capacity: needed - 1 }));
-    expect(details.found).toContain(`${needed}`);
-    expect(details.expected).toContain(`${needed - 1}`);
-    expect(details.remedy).toBeDefined();
+    const { problem, details } = refusal(() => editFdt(fdt, edits, { capacity: needed - 1 }));
+    expect({ problem, ...details }).toEqual({
+      problem: 'no room for the change in the device tree',
+      segment: 'fdt',
+      found: `${needed} bytes needed`,
+      expected: `at most ${needed - 1} bytes available`,
+      remedy: 'reload the kdump image with a larger reservation for its device tree',
+    });
   });
 
   test('a capacity below the present size', () => {
     const fdt = tree();
-    refusal(() => editFdt(fdt, [], { capacity: fdt.bytes.length - 1 }));
+    const size = fdt.bytes.length;
+    expect(refusal(() => editFdt(fdt, [], { capacity: size - 1 })).message).toBe(
+      `fdt: device tree is larger than its segment: found ${size} bytes, expected at most ${size - 1} bytes`,
+    );
+    expect(editFdt(fdt, [], { capacity: size }).bytes).toEqual(fdt.bytes);
   });
 });
 
@@ -318,53 +371,126 @@ describe('refused', () => {
   const addWith = (inner: Omit<NewNode, 'name'>): FdtEdit => ({ kind: 'addNode', parent: cpus, node: { name: 'new', ...inner } });
   const remove: FdtEdit = { kind: 'removeNode', node: cpu0 };
 
-  const cases: [string, FdtEdit[]][] = [
-    ['removing the root', [{ kind: 'removeNode', node: fdt.root }]],
-    ['removing twice', [remove, remove]],
-    ['removing inside a removed node', [{ kind: 'removeNode', node: cpus }, remove]],
-    ['setting in a removed node', [set(cpu0, 'x'), remove]],
-    ['setting inside a removed node', [{ kind: 'removeNode', node: cpus }, set(cpu0, 'x')]],
-    ['replacing in a removed node', [remove, { kind: 'replaceProperties', node: cpu0, properties: [] }]],
-    ['adding to a removed node', [remove, add(cpu0, 'x')]],
-    ['setting twice', [set(cpu0, 'x'), set(cpu0, 'x')]],
-    ['setting and removing', [set(cpu0, 'status'), { kind: 'removeProperty', node: cpu0, name: 'status' }]],
-    ['replacing twice', [0, 1].map(() => ({ kind: 'replaceProperties', node: cpu0, properties: [] }))],
-    ['replacing and setting', [set(cpu0, 'x'), { kind: 'replaceProperties', node: cpu0, properties: [] }]],
-    ['replacing with two of one name', [{ kind: 'replaceProperties', node: cpu0, properties: [0, 1].map(() => ({ name: 'a', value })) }]],
-    ['removing what is not there', [{ kind: 'removeProperty', node: cpu0, name: 'absent' }]],
-    ['a child that exists', [add(cpus, 'cpu@1')]],
-    ['two new children of one name', [add(cpus, 'x'), add(cpus, 'x')]],
-    ['after a node that is no child', [add(cpus, 'x', at(fdt, '/chosen'))]],
-    ['after the parent itself', [add(cpus, 'x', cpus)]],
-    ['after the root', [add(fdt.root, 'x', fdt.root)]],
-    ['new node with two properties of one name', [addWith({ properties: [0, 1].map(() => ({ name: 'a', value })) })]],
-    ['new node with two children of one name', [addWith({ properties: [], children: [newNode('a'), newNode('a')] })]],
-    ['new node with a bad name below', [addWith({ properties: [], children: [newNode('a/b')] })]],
-    ['a node of another tree', [set(other, 'x')]],
-    ['a parent of another tree', [add(other, 'x')]],
-    ['after a node of another tree', [add(fdt.root, 'x', other)]],
-    ...['', 'a/b', 'a\n', '\x1b[31m', 'a b', '\0', 'a\0', '\x7f', '\xff', '\u0100', 'x'.repeat(256)].flatMap(
-      (name): [string, FdtEdit[]][] => [
-        [`node name ${JSON.stringify(name)}`, [add(cpus, name)]],
-        [`property name ${JSON.stringify(name)}`, [set(cpus, name)]],
+  const replace = (properties: NewNode['properties']): FdtEdit => ({ kind: 'replaceProperties', node: cpu0, properties });
+  const twins = [0, 1].map(() => ({ name: 'a', value }));
+  const removedCpus: FdtEdit = { kind: 'removeNode', node: cpus };
+  const NAME = 'expected printable ASCII without space and "/"';
+
+  // What is said behind "fdt: ".
+  const cases: [string, FdtEdit[], string][] = [
+    ['removing the root', [{ kind: 'removeNode', node: fdt.root }], 'the root node cannot be removed'],
+    ['removing twice', [remove, remove], 'node /cpus/cpu@0 is removed twice'],
+    ['removing inside a removed node', [removedCpus, remove], 'node /cpus/cpu@0 cannot be edited, for /cpus is removed'],
+    ['setting in a removed node', [set(cpu0, 'x'), remove], 'node /cpus/cpu@0 cannot be edited, for /cpus/cpu@0 is removed'],
+    ['setting inside a removed node', [removedCpus, set(cpu0, 'x')], 'node /cpus/cpu@0 cannot be edited, for /cpus is removed'],
+    ['replacing in a removed node', [remove, replace([])], 'node /cpus/cpu@0 cannot be edited, for /cpus/cpu@0 is removed'],
+    ['adding to a removed node', [remove, add(cpu0, 'x')], 'node /cpus/cpu@0 cannot be edited, for /cpus/cpu@0 is removed'],
+    ['setting twice', [set(cpu0, 'x'), set(cpu0, 'x')], 'property x of /cpus/cpu@0 is edited twice'],
+    [
+      'setting and removing',
+      [set(cpu0, 'status'), { kind: 'removeProperty', node: cpu0, name: 'status' }],
+      'property status of /cpus/cpu@0 is edited twice',
+    ],
+    ['replacing twice', [replace([]), replace([])], 'properties of /cpus/cpu@0 are replaced twice'],
+    ['replacing and setting', [set(cpu0, 'x'), replace([])], 'properties of /cpus/cpu@0 are replaced and edited one by one'],
+    ['replacing with two of one name', [replace(twins)], 'property a is given twice for /cpus/cpu@0'],
+    ['removing what is not there', [{ kind: 'removeProperty', node: cpu0, name: 'absent' }], 'node /cpus/cpu@0 has no property absent'],
+    ['a child that exists', [add(cpus, 'cpu@1')], 'node /cpus would have two children cpu@1'],
+    ['two new children of one name', [add(cpus, 'x'), add(cpus, 'x')], 'node /cpus would have two children x'],
+    [
+      'after a node that is no child',
+      [add(cpus, 'x', at(fdt, '/chosen'))],
+      'node /chosen is no child of /cpus, so no node can follow it there',
+    ],
+    ['after the parent itself', [add(cpus, 'x', cpus)], 'node /cpus is no child of /cpus, so no node can follow it there'],
+    ['after the root', [add(fdt.root, 'x', fdt.root)], 'node / is no child of /, so no node can follow it there'],
+    ['new node with two properties of one name', [addWith({ properties: twins })], 'property a is given twice for /cpus/new'],
+    [
+      'new child of the root with two properties of one name',
+      [{ kind: 'addNode', parent: fdt.root, node: { name: 'new', properties: twins } }],
+      'property a is given twice for /new',
+    ],
+    [
+      'new node with two children of one name',
+      [addWith({ properties: [], children: [newNode('a'), newNode('a')] })],
+      'new node /cpus/new has two children a',
+    ],
+    [
+      'new node with a bad name below',
+      [addWith({ properties: [], children: [newNode('a/b')] })],
+      `node name is not valid: found "a/b", ${NAME}`,
+    ],
+    ['a node of another tree', [set(other, 'x')], 'node / belongs to another device tree'],
+    ['a parent of another tree', [add(other, 'x')], 'node / belongs to another device tree'],
+    ['after a node of another tree', [add(fdt.root, 'x', other)], 'node / belongs to another device tree'],
+    ...[
+      ['', ''],
+      ['a/b', 'a/b'],
+      ['a\n', 'a\\x0a'],
+      ['\x1b[31m', '\\x1b[31m'],
+      ['a b', 'a b'],
+      ['\0', '\\x00'],
+      ['a\0', 'a\\x00'],
+      ['\x7f', '\\x7f'],
+      ['\xff', '\xff'],
+      ['\u0100', '\u0100'],
+    ].flatMap(([name = '', shown = '']): [string, FdtEdit[], string][] => [
+      [`node name ${JSON.stringify(name)}`, [add(cpus, name)], `node name is not valid: found "${shown}", ${NAME}`],
+      [`property name ${JSON.stringify(name)}`, [set(cpus, name)], `property name is not valid: found "${shown}", ${NAME}`],
+      [
+        `property name ${JSON.stringify(name)} in a list`,
+        [replace([{ name, value }])],
+        `property name is not valid: found "${shown}", ${NAME}`,
       ],
-    ),
-    ['reservation that is not there', [{ kind: 'setReservation', index: 1, address: 0n, size: 1n }]],
-    ['reservation -1', [{ kind: 'setReservation', index: -1, address: 0n, size: 1n }]],
-    ['reservation 0.5', [{ kind: 'setReservation', index: 0.5, address: 0n, size: 1n }]],
-    ['reservation set twice', [0, 1].map(() => ({ kind: 'setReservation', index: 0, address: 0n, size: 1n }))],
-    ['reservation of size 0', [{ kind: 'addReservation', address: 0n, size: 0n }]],
-    ['reservation past 2^64', [{ kind: 'addReservation', address: 1n, size: (1n << 64n) - 0n }]],
-    ['reservation at a negative address', [{ kind: 'addReservation', address: -1n, size: 1n }]],
+    ]),
+    ['node name of 256 bytes', [add(cpus, 'x'.repeat(256))], 'node name is too long: found 256 bytes, expected at most 255 bytes'],
+    ['property name of 256 bytes', [set(cpus, 'x'.repeat(256))], 'property name is too long: found 256 bytes, expected at most 255 bytes'],
+    [
+      'reservation that is not there',
+      [{ kind: 'setReservation', index: 1, address: 0n, size: 1n }],
+      'memory reservation block has no such entry: found 1, expected below 1',
+    ],
+    [
+      'reservation -1',
+      [{ kind: 'setReservation', index: -1, address: 0n, size: 1n }],
+      'memory reservation block has no such entry: found -1, expected below 1',
+    ],
+    [
+      'reservation 0.5',
+      [{ kind: 'setReservation', index: 0.5, address: 0n, size: 1n }],
+      'memory reservation block has no such entry: found 0.5, expected below 1',
+    ],
+    [
+      'reservation set twice',
+      [0, 1].map(() => ({ kind: 'setReservation', index: 0, address: 0n, size: 1n })),
+      'memory reservation 0 is set twice',
+    ],
+    ...[
+      ['of size 0', 0n, 0n, 'address 0x0, size 0x0'] as const,
+      ['past 2^64', 1n, 1n << 64n, 'address 0x1, size 0x10000000000000000'] as const,
+      ['at a negative address', -1n, 1n, 'address 0x-1, size 0x1'] as const,
+    ].map(([what, address, size, found]): [string, FdtEdit[], string] => [
+      `reservation ${what}`,
+      [{ kind: 'addReservation', address, size }],
+      `memory reservation is out of range: found ${found}, expected a size above 0, and an end of at most 2^64`,
+    ]),
   ];
-  test.each(cases)('%s', (_, edits) => {
-    expect(refusal(() => editFdt(fdt, edits, { capacity: 1 << 20 })).details.segment).toBe('fdt');
+  test.each(cases)('%s', (_, edits, said) => {
+    expect(refusal(() => editFdt(fdt, edits, { capacity: 1 << 20 })).message).toBe(`fdt: ${said}`);
+  });
+
+  test('a name of 255 bytes is taken', () => {
+    const name = 'x'.repeat(255);
+    const { bytes } = editFdt(fdt, [add(cpus, name), set(cpu0, name)], { capacity: 1 << 20 });
+    expect(at(parseFdt(bytes), `/cpus/${name}`).properties()).toEqual([]);
+    expect(at(parseFdt(bytes), '/cpus/cpu@0').property(name)).toEqual(value);
   });
 
   test('names that exist twice in an edited node', () => {
     const twice = parseFdt(buildFdt([prop('a'), prop('a'), node('n'), node('n')]));
-    refusal(() => editFdt(twice, [set(twice.root, 'b')], { capacity: 4096 }));
-    refusal(() => editFdt(twice, [add(twice.root, 'b')], { capacity: 4096 }));
+    const said = (one: FdtEdit): string => refusal(() => editFdt(twice, [one], { capacity: 4096 })).message;
+    expect(said(set(twice.root, 'b'))).toBe('fdt: node / has two properties a');
+    expect(said(add(twice.root, 'b'))).toBe('fdt: node / would have two children n');
     const [first] = twice.root.children();
     if (first === undefined) throw new Error('no child');
     expect(names(editFdt(twice, [{ kind: 'removeNode', node: first }, add(twice.root, 'b')], { capacity: 4096 }).bytes, '/')).toEqual([
@@ -375,7 +501,9 @@ describe('refused', () => {
 
   test('a version that is not 17', () => {
     const later = parseFdt(buildFdt(TREE, { header: { 5: 18 } }));
-    refusal(() => editFdt(later, [], { capacity: 4096 }));
+    expect(refusal(() => editFdt(later, [], { capacity: 4096 })).message).toBe(
+      'fdt: device tree is of a version that cannot be edited: found 18, expected 17',
+    );
   });
 
   test('no control byte of the tree reaches the message', () => {

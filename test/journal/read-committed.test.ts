@@ -71,6 +71,13 @@ describe('a write while the file is read', () => {
     expect(fileSystem.operations).toEqual([]);
   });
 
+  test('of which there is none: read once, without taking a lock', () => {
+    const fileSystem = new WrittenFile();
+    fileSystem.lock = () => expect.fail('locked');
+    expect(readCommitted(fileSystem, IMAGE_PATH, (file) => halves(file, () => undefined))).toEqual([0, 0]);
+    expect(fileSystem.pauses).toBe(0);
+  });
+
   test('just before the read began: waited for, as the writer may be in the middle of it', () => {
     const fileSystem = new WrittenFile();
     fileSystem.writtenWith(3);
@@ -189,7 +196,8 @@ class PatchedFile extends WrittenFile {
     this.operations.length = 0;
   }
 
-  override lock(descriptor: number): boolean {
+  override lock(descriptor: number, kind?: string): boolean {
+    expect(kind).toBe('shared');
     super.lock(descriptor);
     const free = this.locks[Math.min(this.looks, this.locks.length - 1)] ?? true;
     this.looks += 1;
