@@ -16,7 +16,7 @@ export interface KexecLogSegment {
 /** What {@link parseKexecLog} finds; `segmentTable` of {@link OpenImageOptions} takes it as it is. */
 export interface KexecLog {
   /** Ascending by address. */
-  readonly segments: KexecLogSegment[];
+  readonly segments: readonly KexecLogSegment[];
   /** Where the purgatory or kernel is entered, where the log says. */
   readonly entry: bigint | undefined;
 }

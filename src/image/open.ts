@@ -2,6 +2,7 @@ import { KdumpError, within } from '../errors.js';
 import type { ByteOrder } from '../bytes/byte-order.js';
 import { architectureOf } from '../arch/registry.js';
 import type { Architecture } from '../arch/architecture.js';
+import type { Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import type { InputFile } from '../file/input-file.js';
 import { readCommitted } from '../journal/read-committed.js';
@@ -11,14 +12,15 @@ import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
 import { elfCoreMemory } from './containers/elf-core.js';
 import { findImage } from './find/find.js';
+import { imageInTable } from './find/find-in-table.js';
 import type { FoundImage } from './find/found-image.js';
 import type { KdumpImage } from './image.js';
-import { nameSegments, type UnnamedSegment } from './name-segments.js';
+import type { KexecLog } from './kexec-log.js';
 import { readPacked } from './containers/packed.js';
 import type { PhysicalMemory } from './containers/physical-memory.js';
 import { rawMemory } from './containers/raw.js';
 import { recogniseFormat, type ImageFormat } from './containers/recognise.js';
-import { readElfcorehdr, readFdt } from './read-segments.js';
+import { readDescription } from './read-segments.js';
 import { findRegionTable, findRegionTableByShape } from './region-table.js';
 import { MAX_PURGATORY, checkedSegments, segmentRange, type Segment } from './segment.js';
 
@@ -33,7 +35,7 @@ export interface OpenImageOptions {
   /** Look for segments only here. */
   crashKernel?: Range;
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
-  segmentTable?: { segments: readonly { mem: bigint; memsz: bigint; bufsz: bigint }[]; entry: bigint | undefined };
+  segmentTable?: KexecLog;
 }
 
 /**
@@ -71,39 +73,21 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     if (options.segmentTable !== undefined)
       throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
     const packed = readPacked(file);
-    return describe(format, packed.memory, { ...packed, crashKernel: null, isComplete: true, notes: [] });
+    const description = readDescription(packed.memory, packed.segments);
+    return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, notes: [] });
   }
   const memory = MEMORY_OF[format](file, options);
   return describe(
     format,
     memory,
-    options.segmentTable === undefined ? findImage(memory, options.crashKernel) : fromTable(memory, options.segmentTable),
+    options.segmentTable === undefined ? findImage(memory, options.crashKernel) : imageInTable(memory, options.segmentTable),
   );
-}
-
-function fromTable(memory: PhysicalMemory, table: NonNullable<OpenImageOptions['segmentTable']>): FoundImage {
-  const unnamed: UnnamedSegment[] = table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memorySize: memsz, bufferSize: bufsz }));
-  for (const segment of unnamed) {
-    // Asks for the extents only.
-    if (!memory.holds(segmentRange(segment))) memory.fileOffset(segment.address, Number(segment.memorySize));
-  }
-  const segments = nameSegments(memory, unnamed);
-  const { header } = readElfcorehdr(memory, (segments.find(({ name }) => name === 'elfcorehdr') as Segment).address);
-  return {
-    architecture: architectureOf(header.fields.machine, header.byteOrder),
-    segments,
-    crashKernel: null,
-    entry: table.entry ?? null,
-    isComplete: true,
-    notes: ['segment names from what lies at the addresses of the kexec log'],
-  };
 }
 
 function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage): KdumpImage {
   const segments = checkedSegments(found.segments);
-  const elfcorehdrSegment = segments.find(({ name }) => name === 'elfcorehdr');
-  if (elfcorehdrSegment === undefined) throw new KdumpError('input', 'the image has no elfcorehdr segment');
-  const contents = within({ segment: 'elfcorehdr' }, () => readElfcorehdr(memory, elfcorehdrSegment.address, elfcorehdrSegment.memorySize));
+  const segmentAt = (address: bigint): Segment => segments.find((segment) => segment.address === address) as Segment;
+  const { contents } = found.description.elfcorehdr;
   const { fields, byteOrder } = contents.header;
   const architecture = within({ segment: 'elfcorehdr' }, () => architectureOf(fields.machine, byteOrder));
   if (architecture !== found.architecture) {
@@ -113,10 +97,10 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
       expected: found.architecture.name,
     });
   }
-  const fdtSegment = segments.find(({ name }) => name === 'fdt');
-  const fdt = fdtSegment === undefined ? null : within({ segment: 'fdt' }, () => fdtIn(memory, fdtSegment));
-  const purgatorySegment = segments.find(({ name }) => name === 'purgatory');
-  const crashKernel = found.crashKernel ?? fdt?.facts.crashKernel ?? crashKernelHole(contents, elfcorehdrSegment.address, []);
+  const elfcorehdr = { segment: segmentAt(found.description.elfcorehdr.address), contents };
+  const fdt = found.description.fdt === null ? null : fdtOf(segmentAt(found.description.fdt.address), found.description.fdt.tree);
+  const purgatory = segments.find(({ name }) => name === 'purgatory');
+  const crashKernel = found.crashKernel ?? fdt?.facts.crashKernel ?? crashKernelHole(contents, elfcorehdr.segment.address, []);
   return {
     format,
     architecture,
@@ -125,9 +109,9 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     crashKernel,
     entry: found.entry,
     pageSize: pageSize(architecture, segments),
-    elfcorehdr: { segment: elfcorehdrSegment, contents },
+    elfcorehdr,
     fdt,
-    purgatory: purgatorySegment === undefined ? null : purgatoryOf(memory, purgatorySegment, segments, crashKernel, byteOrder),
+    purgatory: purgatory === undefined ? null : purgatoryOf(memory, purgatory, segments, crashKernel, byteOrder),
     isComplete: found.isComplete,
     notes: memory.file.isOverlaid
       ? [...found.notes, 'a patch of this image was interrupted; this is its state before, and recover makes it so']
@@ -135,9 +119,8 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
   };
 }
 
-function fdtIn(memory: PhysicalMemory, segment: Segment): NonNullable<KdumpImage['fdt']> {
-  const tree = readFdt(memory, segment.address, segment.memorySize);
-  return { segment, tree, facts: kdumpFdtFacts(tree) };
+function fdtOf(segment: Segment, tree: Fdt): NonNullable<KdumpImage['fdt']> {
+  return { segment, tree, facts: within({ segment: 'fdt' }, () => kdumpFdtFacts(tree)) };
 }
 
 function purgatoryOf(

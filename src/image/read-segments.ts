@@ -1,4 +1,4 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, within } from '../errors.js';
 import { dataView } from '../bytes/byte-order.js';
 import { elfcorehdrSize, parseElfcorehdrHeader, parseElfcorehdrIn, type Elfcorehdr } from '../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE } from '../elf/elf-header.js';
@@ -6,9 +6,29 @@ import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import { FDT_HEADER_SIZE, probeFdtHeader } from '../fdt/header.js';
 import { rangeOfSize } from '../memory/range.js';
 import type { PhysicalMemory } from './containers/physical-memory.js';
-import { MAX_DESCRIPTION } from './segment.js';
+import { MAX_DESCRIPTION, type Segment } from './segment.js';
 
 const PHNUM_OFFSET = 56;
+
+/** The segments that describe the machine: where they are and what they hold. */
+export interface Description {
+  readonly elfcorehdr: { readonly address: bigint; readonly contents: Elfcorehdr };
+  readonly fdt: { readonly address: bigint; readonly tree: Fdt } | null;
+}
+
+/** What those of `segments` hold that describe the machine. @throws KdumpError `input` when there is no elfcorehdr, or one is damaged */
+export function readDescription(memory: PhysicalMemory, segments: readonly Segment[]): Description {
+  const elfcorehdr = segments.find(({ name }) => name === 'elfcorehdr');
+  const fdt = segments.find(({ name }) => name === 'fdt');
+  if (elfcorehdr === undefined) throw new KdumpError('input', 'the image has no elfcorehdr segment');
+  return {
+    elfcorehdr: {
+      address: elfcorehdr.address,
+      contents: within({ segment: 'elfcorehdr' }, () => readElfcorehdr(memory, elfcorehdr.address, elfcorehdr.memorySize)),
+    },
+    fdt: fdt === undefined ? null : { address: fdt.address, tree: readFdt(memory, fdt.address, fdt.memorySize) },
+  };
+}
 
 /** The elfcorehdr in the `room` bytes from `address`: only its header and program headers are read. @throws KdumpError `input` */
 export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room = 1n << 32n): Elfcorehdr {

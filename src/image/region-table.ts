@@ -30,15 +30,22 @@ export function findRegionTable(bytes: Uint8Array, address: bigint, segments: re
   return search(bytes, address, order, (region) => known.get(region.start) === region.end);
 }
 
+/** A segment that is known otherwise, at least in part: an entry that starts where it does holds it whole. */
+export interface ExpectedRegion {
+  readonly range: Range;
+  /** Whether there has to be one. */
+  readonly alwaysCovered: boolean;
+}
+
 /**
- * A region table in `bytes`, which begin at `address`, when the segments are not known: every entry is made of whole pages inside
- * `crashKernel`, none overlaps another or the table, and all of `required` are among them.
+ * A region table in `bytes`, which begin at `address`, when not all segments are known: every entry is made of whole pages inside `crashKernel`,
+ * none overlaps another or the table, and none contradicts `expected`.
  */
 export function findRegionTableByShape(
   bytes: Uint8Array,
   address: bigint,
   crashKernel: Range,
-  required: readonly Range[],
+  expected: readonly ExpectedRegion[],
   order: ByteOrder,
 ): RegionTable | undefined {
   const plausible = (region: Range): boolean =>
@@ -47,10 +54,13 @@ export function findRegionTableByShape(
     const itself = rangeOfSize(at, BigInt(REGION_TABLE_SIZE));
     return (
       regions.every((region, index) => !overlaps(region, itself) && !regions.slice(0, index).some((other) => overlaps(region, other))) &&
-      required.every((needed) => regions.some((region) => region.start === needed.start && region.end >= needed.end))
+      expected.every(({ range, alwaysCovered }) => {
+        const entry = regions.find(({ start }) => start === range.start);
+        return entry === undefined ? !alwaysCovered : entry.end >= range.end;
+      })
     );
   };
-  const [needed] = required;
+  const needed = expected.find(({ alwaysCovered }) => alwaysCovered)?.range;
   // The crashkernel range may be gigabytes: looking for the bytes of one start is many times as fast as looking at each place.
   return needed === undefined || needed.start === 0n
     ? search(bytes, address, order, plausible, acceptsTable)

@@ -83,7 +83,8 @@ describe.each(ORDERS)('%s', (order) => {
 
   describe('by its shape', () => {
     const findByShape = (bytes: Uint8Array, required: readonly Range[] = []): Range[] | undefined => {
-      const regions = findRegionTableByShape(bytes, AT, CRASH_KERNEL, required, order)?.regions;
+      const expected = required.map((range) => ({ range, alwaysCovered: true }));
+      const regions = findRegionTableByShape(bytes, AT, CRASH_KERNEL, expected, order)?.regions;
       return regions === undefined ? undefined : [...regions];
     };
 
@@ -100,6 +101,15 @@ describe.each(ORDERS)('%s', (order) => {
       ['with one that is always covered in part only', [rangeOfSize(0x22990000n, 0x8000n)], [SEGMENTS[1]]],
     ])('not: %s', (_, regions, required) => {
       expect(findByShape(purgatory(regions, 0x3710, order), required)).toBeUndefined();
+    });
+
+    test('one that need not be covered is left out, or held whole', () => {
+      const [kernel, backup, initrd] = SEGMENTS;
+      const find = (...regions: Range[]): unknown =>
+        findRegionTableByShape(purgatory(regions, 0x3710, order), AT, CRASH_KERNEL, [{ range: backup, alwaysCovered: false }], order);
+      expect(find(kernel, initrd)).toBeDefined();
+      expect(find(kernel, { start: backup.start, end: backup.end + 0x1000n })).toBeDefined();
+      expect(find(kernel, { start: backup.start, end: backup.end - 0x1000n })).toBeUndefined();
     });
   });
 });

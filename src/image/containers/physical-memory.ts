@@ -56,6 +56,11 @@ export class PhysicalMemory {
     return this.pieces(range) !== undefined;
   }
 
+  /** @throws KdumpError `input` when the file does not hold all of `range` */
+  require(range: Range): void {
+    this.requirePieces(range);
+  }
+
   /** `length` bytes from `address`. @throws KdumpError `input` when the file does not hold all of them */
   read(address: bigint, length: number): Uint8Array {
     const bytes = new Uint8Array(length);

@@ -6,7 +6,7 @@ import { backupOf } from '../backup.js';
 import { crashKernelHole } from '../crash-kernel-hole.js';
 import type { FoundImage } from './found-image.js';
 import { locateSegments, type KnownSegment } from './locate-segments.js';
-import { nameSegments } from '../name-segments.js';
+import { nameSegments } from './name-segments.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { readElfcorehdr } from '../read-segments.js';
 
@@ -29,9 +29,11 @@ export function imageOfElfcorehdr(memory: PhysicalMemory, address: bigint, reser
   const known: KnownSegment[] =
     backup === undefined ? [] : [{ address: backup.start, size: backup.end - backup.start, alwaysCovered: true }];
   const located = locateSegments(memory, architecture, crashKernel, { address, contents, statedSizes: [] }, known);
+  const description = { elfcorehdr: { address, contents }, fdt: null };
   return {
     architecture,
-    segments: nameSegments(memory, located.segments),
+    segments: nameSegments(memory, located.segments, description),
+    description,
     crashKernel,
     entry: null,
     isComplete: false,

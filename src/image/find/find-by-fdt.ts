@@ -7,7 +7,7 @@ import { backupOf } from '../backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
 import type { FoundImage } from './found-image.js';
 import { locateSegments, type KnownSegment } from './locate-segments.js';
-import { nameSegments } from '../name-segments.js';
+import { nameSegments } from './name-segments.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { readElfcorehdr, readFdt } from '../read-segments.js';
 
@@ -42,9 +42,11 @@ export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundIma
   const reserved = fdt.reservations.find((each) => each.address === address)?.size ?? null;
   const elfcorehdr = { address, contents, statedSizes: [facts.elfcorehdr.size, reserved].filter((size) => size !== null) };
   const located = locateSegments(memory, architecture, crashKernel, elfcorehdr, known);
+  const description = { elfcorehdr: { address, contents }, fdt: { address: fdtAddress, tree: fdt } };
   return {
     architecture,
-    segments: nameSegments(memory, located.segments),
+    segments: nameSegments(memory, located.segments, description),
+    description,
     crashKernel,
     entry: null,
     isComplete: false,
@@ -53,7 +55,7 @@ export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundIma
 }
 
 /** Whether the elfcorehdr lists `address` as memory of the dump; a kdump image lies in memory that it leaves out. */
-export function listsAddress({ programHeaders }: Elfcorehdr, address: bigint): boolean {
+function listsAddress({ programHeaders }: Elfcorehdr, address: bigint): boolean {
   return programHeaders.some(
     (each) => each.type === PT_LOAD && each.memsz > 0n && containsAddress(rangeOfSize(each.paddr, each.memsz), address),
   );

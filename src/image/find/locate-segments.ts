@@ -6,9 +6,9 @@ import { PT_NOTE } from '../../elf/constants.js';
 import { elfcorehdrSize, tableOf, type Elfcorehdr } from '../../elf/elfcorehdr.js';
 import { SMALLEST_PAGE, containsAddress, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
 import { subtract } from '../../memory/range-set.js';
-import type { UnnamedSegment } from '../name-segments.js';
+import type { UnnamedSegment } from './name-segments.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
-import { REGION_TABLE_SIZE, findRegionTableByShape, type RegionTable } from '../region-table.js';
+import { REGION_TABLE_SIZE, findRegionTableByShape, type ExpectedRegion, type RegionTable } from '../region-table.js';
 import { windows } from './scan.js';
 import { segmentRange } from '../segment.js';
 
@@ -37,11 +37,11 @@ export function locateSegments(
 ): { segments: UnnamedSegment[]; notes: string[] } {
   const used = BigInt(elfcorehdrSize(tableOf(elfcorehdr.contents).length));
   const header = rangeOfSize(elfcorehdr.address, used);
-  const knownRanges = known.map(({ address, size }) => rangeOfSize(address, size));
-  const table =
-    crashKernel === null
-      ? undefined
-      : findTable(memory, subtract([crashKernel], [...knownRanges, header]), crashKernel, known, architecture);
+  const expected = [
+    ...known.map(({ address, size, alwaysCovered }) => ({ range: rangeOfSize(address, size), alwaysCovered })),
+    { range: header, alwaysCovered: false },
+  ];
+  const table = crashKernel === null ? undefined : findTable(memory, crashKernel, expected, architecture);
   const covered = table?.regions ?? [];
   const notes = table === undefined ? [] : ["sizes of covered segments from the purgatory's region table"];
 
@@ -109,16 +109,15 @@ const MOST_RESERVED = BigInt(elfcorehdrSize(0xffff));
 
 function findTable(
   memory: PhysicalMemory,
-  room: readonly Range[],
   crashKernel: Range,
-  known: readonly KnownSegment[],
+  expected: readonly ExpectedRegion[],
   architecture: Architecture,
 ): RegionTable | undefined {
-  const required = known.filter(({ alwaysCovered }) => alwaysCovered).map(({ address, size }) => rangeOfSize(address, size));
-  for (const gap of room) {
+  const taken = expected.map(({ range }) => range);
+  for (const gap of subtract([crashKernel], taken)) {
     // The table is an array of u64.
     for (const { address, bytes } of windows(memory, { start: alignUp(gap.start, 8n), end: gap.end }, REGION_TABLE_SIZE - 8)) {
-      const table = findRegionTableByShape(bytes, address, crashKernel, required, architecture.byteOrder);
+      const table = findRegionTableByShape(bytes, address, crashKernel, expected, architecture.byteOrder);
       if (table !== undefined) return table;
     }
   }

@@ -1,0 +1,67 @@
+import { KdumpError, hex } from '../../errors.js';
+import { architectureOf } from '../../arch/registry.js';
+import { dataView } from '../../bytes/byte-order.js';
+import { parseElfcorehdrHeader } from '../../elf/elfcorehdr.js';
+import { ELF_HEADER_SIZE, hasElfMagic } from '../../elf/elf-header.js';
+import { FDT_MAGIC } from '../../fdt/constants.js';
+import type { PhysicalMemory } from '../containers/physical-memory.js';
+import { readDescription } from '../read-segments.js';
+import { checkedSegments, segmentRange, type Segment } from '../segment.js';
+import type { KexecLog } from '../kexec-log.js';
+import type { FoundImage } from './found-image.js';
+import { nameSegments, type UnnamedSegment } from './name-segments.js';
+
+/**
+ * The kdump image whose segment table is known.
+ *
+ * @throws KdumpError `input` when the memory does not hold a segment, or not exactly one of them is an elfcorehdr
+ */
+export function imageInTable(memory: PhysicalMemory, table: KexecLog): FoundImage {
+  const unnamed = checkedSegments(table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memorySize: memsz, bufferSize: bufsz })));
+  // Asks for the extents only.
+  for (const segment of unnamed) memory.require(segmentRange(segment));
+  const description = readDescription(memory, described(memory, unnamed));
+  const { header } = description.elfcorehdr.contents;
+  return {
+    architecture: architectureOf(header.fields.machine, header.byteOrder),
+    segments: nameSegments(memory, unnamed, description),
+    description,
+    crashKernel: null,
+    entry: table.entry ?? null,
+    isComplete: true,
+    notes: ['segment names from what lies at the addresses of the kexec log'],
+  };
+}
+
+/** The elfcorehdr, and the FDT where there is one. */
+function described(memory: PhysicalMemory, segments: readonly UnnamedSegment[]): Segment[] {
+  const headers = segments.filter((segment) => isElfcorehdr(memory, segment));
+  const [elfcorehdr] = headers;
+  if (elfcorehdr === undefined || headers.length > 1) {
+    throw new KdumpError('input', 'the segment table does not fit this memory', {
+      file: memory.path,
+      found: `${headers.length} segments that begin with the header of an elfcorehdr (${segments.map(({ address }) => hex(address)).join(', ')})`,
+      expected: 'one',
+      remedy: 'take the log of the load that is in this memory',
+    });
+  }
+  // The first one counts, as in get_fdt_index() of arch/powerpc/kexec/crash.c.
+  const fdt = segments.find((segment) => firstWord(memory, segment) === FDT_MAGIC);
+  return [{ ...elfcorehdr, name: 'elfcorehdr' }, ...(fdt === undefined ? [] : [{ ...fdt, name: 'fdt' } as const])];
+}
+
+function isElfcorehdr(memory: PhysicalMemory, { address, memorySize }: UnnamedSegment): boolean {
+  if (memorySize < ELF_HEADER_SIZE) return false;
+  const head = memory.read(address, ELF_HEADER_SIZE);
+  if (!hasElfMagic(head)) return false;
+  try {
+    parseElfcorehdrHeader(head);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function firstWord(memory: PhysicalMemory, { address, memorySize }: UnnamedSegment): number {
+  return memorySize < 4n ? 0 : dataView(memory.read(address, 4)).getUint32(0);
+}
