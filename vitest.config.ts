@@ -9,6 +9,9 @@ export const LONG = [
   'test/examples/ci-jobs.test.ts',
 ];
 
+/** Folders of src of whose branches 95 % have to be gone through. */
+const HELD = ['arch', 'bytes', 'check', 'description', 'elf', 'fdt', 'image', 'journal', 'machine', 'memory', 'patch', 'plan', 'text'];
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
@@ -20,7 +23,7 @@ export default defineConfig({
     coverage: {
       include: ['src/**'],
       exclude: ['src/cli/**'],
-      thresholds: Object.fromEntries(['arch', 'check', 'fdt', 'memory', 'text'].map((folder) => [`src/${folder}/**`, { branches: 95 }])),
+      thresholds: Object.fromEntries(HELD.map((folder) => [`src/${folder}/**`, { branches: 95 }])),
     },
   },
 });

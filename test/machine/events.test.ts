@@ -195,6 +195,16 @@ describe('connectors of memory', () => {
     expect(starts(v2, 0x80000009, 3)).toEqual(['90000000', 'a0000000', '180000000']);
   });
 
+  test('have addresses of two cells and sizes of one where the root does not say otherwise', () => {
+    const bare = node('', {}, [
+      node('ibm,dynamic-reconfiguration-memory', {
+        'ibm,lmb-size': encodeU32(0x1000_0000),
+        'ibm,dynamic-memory': encodeU32(1, 1, 0, 8, 0, 0, 8),
+      }),
+    ]);
+    expect(starts(bare, 8, 1)).toEqual(['100000000']);
+  });
+
   test('or of ibm,dynamic-memory', () => {
     expect(starts(v1, 0x80000008, 2)).toEqual(['80000000', '180000000']);
   });
@@ -212,6 +222,14 @@ describe('connectors of memory', () => {
   test.each([
     ['a table that is cut', lmbs({ 'ibm,dynamic-memory-v2': encodeU32(2, 8, 0, 0, 1, 0, 0) })],
     ['a size that is no power of two', lmbs({ 'ibm,lmb-size': encodeU32(0, 3), 'ibm,dynamic-memory': encodeU32(0) })],
+    ['a table that is cut, of the first form', lmbs({ 'ibm,dynamic-memory': encodeU32(2, 0, 0, 8, 0, 0, 0) })],
+    ['no table', lmbs({})],
+    ['no size', node('', CELLS, [node('ibm,dynamic-reconfiguration-memory', { 'ibm,dynamic-memory': encodeU32(0) })])],
+    ['a size of other cells', lmbs({ 'ibm,lmb-size': encodeU32(0x1000_0000), 'ibm,dynamic-memory': encodeU32(0) })],
+    [
+      'addresses of three cells',
+      node('', { ...CELLS, '#address-cells': encodeU32(3) }, [...lmbs({ 'ibm,dynamic-memory': encodeU32(0) }).children]),
+    ],
     ['an address beyond 2^64', lmbs({ 'ibm,dynamic-memory': encodeU32(1, 0xffffffff, 0xffffffff, 8, 0, 0, 0) })],
   ])('damaged: %s', (_, root) => {
     expect(thrown(() => memoryOfDrc(root, 8, 1))).toMatchObject({ kind: 'input' });
@@ -243,6 +261,12 @@ describe('connectors of CPUs', () => {
     ['no node to tell what names go by', tree([]), 0x10000008],
     ['of another type', tree([cpu(0, 0x10000000)], { ...tables, 'ibm,drc-types': strings('CPU', 'MEM', 'CPU') }), 0x10000008],
     ['no tables', tree([cpu(0, 0x10000000)], { '#address-cells': encodeU32(1) }), 0x10000008],
+    [
+      'connectors of a form that is not read',
+      tree([cpu(0, 0x10000000)], { '#address-cells': encodeU32(1), 'ibm,drc-info': encodeU32(0) }),
+      0x10000008,
+    ],
+    ['no connector of the CPU that is there', tree([node('PowerPC,POWER9@0', { reg: encodeU32(0) })]), 0x10000008],
     ['no /cpus', node('', {}), 0x10000008],
   ])('refused: %s', (_, root, index) => {
     expect(thrown(() => cpuOfDrc(root, index))).toMatchObject({ kind: 'refused' });

@@ -4,7 +4,6 @@ import { describe, expect, test } from 'vitest';
 import { architectureNamed } from '../../../src/arch/registry.js';
 import { nodeFileSystem } from '../../../src/file/node-file-system.js';
 import { packImage, segmentSources, sourceOfBytes, type SegmentSource } from '../../../src/image/pack/pack.js';
-import type { SegmentName } from '../../../src/image/segment.js';
 import { build, partsOf, type Built } from '../../helpers/build-image.js';
 import { imageOpener } from '../../helpers/open-built.js';
 import { scratchFolder } from '../../helpers/run.js';
