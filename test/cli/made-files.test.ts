@@ -2,7 +2,8 @@ import { existsSync, lstatSync, readFileSync, symlinkSync, utimesSync, writeFile
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { copyOf } from '../helpers/fixtures.js';
-import { run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { scratchFolder } from '../helpers/run.js';
 
 // Files that commands make never take the place of the image, nor of what a link leads to.
 

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { examplesOf } from '../../src/cli/examples.js';
-import { has, run } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { has } from '../helpers/run.js';
 
 // The page is made at each build and not kept, so it is made here too.
 

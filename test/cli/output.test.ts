@@ -3,7 +3,8 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
-import { has, PROGRAM, run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { has, PROGRAM, scratchFolder } from '../helpers/run.js';
 
 // What scripts may rely on: JSON keys, exit codes, which stream what goes to, and which files are written.
 

@@ -2,7 +2,8 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { copyOf, fixtureImage } from '../helpers/fixtures.js';
-import { run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { scratchFolder } from '../helpers/run.js';
 
 // What a script wants: the exit code, results on standard output, and on standard error nothing but what went wrong.
 

@@ -12,11 +12,11 @@ import {
   packedFile,
   partsOf,
   planOf,
-  run,
   type ArchitectureName,
   type BuiltFile,
   type Parts,
 } from '../helpers/build-image.js';
+import { runHere as run } from '../helpers/run-here.js';
 import { Capture, type Guest } from '../helpers/capture-image.js';
 import { EVERY_WAY } from '../helpers/every-way.js';
 import { has, scratchFolder, type RunResult } from '../helpers/run.js';

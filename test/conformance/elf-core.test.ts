@@ -18,12 +18,12 @@ import {
   putProgramHeader,
   RAM_SIZE,
   ramFile,
-  run,
   shown,
   type Built,
   type CoreLoad,
   type CoreOptions,
 } from '../helpers/build-image.js';
+import { runHere as run } from '../helpers/run-here.js';
 import { dumpGuestMemory } from '../helpers/qemu.js';
 import { has, scratchFolder } from '../helpers/run.js';
 

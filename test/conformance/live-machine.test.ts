@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { build, packedFile, partsOf, run } from '../helpers/build-image.js';
+import { build, packedFile, partsOf } from '../helpers/build-image.js';
+import { runHere as run } from '../helpers/run-here.js';
 import { scratchFolder } from '../helpers/run.js';
 
 // The machine that the tests run on, which has no kdump image loaded: a clear answer, whatever it lets one see.

@@ -17,10 +17,10 @@ import {
   programHeadersOf,
   ramFile,
   readelf,
-  run,
   shown,
   type ArchitectureName,
 } from '../helpers/build-image.js';
+import { runHere as run } from '../helpers/run-here.js';
 import { Capture, type ImageFile } from '../helpers/capture-image.js';
 import { EVERY_WAY } from '../helpers/every-way.js';
 import { has, scratchFolder } from '../helpers/run.js';

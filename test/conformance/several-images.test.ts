@@ -12,11 +12,11 @@ import {
   planOf,
   programHeadersOf,
   ramFile,
-  run,
   shown,
   type ArchitectureName,
   type Built,
 } from '../helpers/build-image.js';
+import { runHere as run } from '../helpers/run-here.js';
 import { EVERY_WAY } from '../helpers/every-way.js';
 import { scratchFolder } from '../helpers/run.js';
 

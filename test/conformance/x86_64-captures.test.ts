@@ -11,11 +11,11 @@ import {
   planOf,
   programHeadersOf,
   ramFile,
-  run,
   shown,
   type Built,
   type PlanJson,
 } from '../helpers/build-image.js';
+import { runHere as run } from '../helpers/run-here.js';
 import { Capture, type ImageFile, type Role, type Step } from '../helpers/capture-image.js';
 import { EVERY_WAY } from '../helpers/every-way.js';
 import { scratchFolder } from '../helpers/run.js';

@@ -8,7 +8,6 @@ import type { ArchitectureName } from '../../src/arch/architecture.js';
 import { buildFdt, cells, node, prop, type Item, type Prop } from '../fdt/build.js';
 import type { Role } from './capture-image.js';
 import { runHere } from './run-here.js';
-import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import type { RunResult } from './run.js';
 
 /*
@@ -461,7 +460,7 @@ export function packedFile(path: string, built: Built): BuiltFile {
   });
   const manifest = `${path}.json`;
   writeFileSync(manifest, JSON.stringify({ architecture: built.parts.architecture, segments }));
-  expect(run(['pack', '--manifest', manifest, '-o', path])).toMatchObject({ status: 0, stderr: '' });
+  expect(runHere(['pack', '--manifest', manifest, '-o', path])).toMatchObject({ status: 0, stderr: '' });
   // One program header a segment.
   const table = programHeadersOf(readFileSync(path), built.parts.facts.little);
   const extents = table.map(({ paddr, filesz, offset }) => ({ address: paddr, size: filesz, offset: Number(offset) }));
@@ -524,14 +523,6 @@ export function coreFile(path: string, built: Built, loads: readonly CoreLoad[],
   }
   closeSync(descriptor);
   return new BuiltFile(built, path, extents, []);
-}
-
-/**
- * Runs the program in this process: the hundreds of runs of the conformance tests would spend most of their time starting it. The bundle itself
- * runs in the tests of the command line.
- */
-export function run(args: readonly string[], { input = '' }: { input?: string } = {}): RunResult {
-  return runHere(args, { fileSystem: { ...nodeFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) } });
 }
 
 /** PT_LOADs and PT_NOTEs of an elfcorehdr as readelf sees them: `LOAD offset vaddr paddr filesz memsz`. */

@@ -1,22 +1,51 @@
 import { run, type World } from '../../src/cli/program.js';
+import type { FileSystem } from '../../src/file/file-system.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
+import type { RunResult } from './run.js';
+
+let skipped = 0n;
+
+/** The real file system, and a clock that runs on while nobody waits: those who write to a test's files are done before it reads them. */
+const hastyFileSystem: FileSystem = {
+  ...nodeFileSystem,
+  now: () => nodeFileSystem.now() + skipped,
+  pause: (milliseconds) => {
+    skipped += BigInt(milliseconds) * 1_000_000n;
+  },
+};
+
+interface Surroundings extends Partial<World> {
+  /** What standard input holds. */
+  readonly input?: string | Uint8Array;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
 
 /** Runs a command line in this process, which is much faster than starting the program. Not for commands that wait for events. */
-export function runHere(args: readonly string[], world: Partial<World> = {}): { status: number; stdout: string; stderr: string } {
+export function runHere(
+  args: readonly string[],
+  { input = '', env = {}, cwd = '.', ...world }: Surroundings = {},
+): RunResult & { status: number } {
   let [stdout, stderr] = ['', ''];
-  const status = run(args, {
-    fileSystem: nodeFileSystem,
-    version: 'test',
-    environment: {},
-    isTerminal: false,
-    writeOut: (text) => {
-      stdout += text;
-    },
-    writeError: (text) => {
-      stderr += text;
-    },
-    ...world,
-  });
-  if (typeof status !== 'number') throw new Error('the command did not end at once');
-  return { status, stdout, stderr };
+  const here = process.cwd();
+  process.chdir(cwd);
+  try {
+    const status = run(args, {
+      fileSystem: { ...hastyFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) },
+      version: 'test',
+      environment: env,
+      isTerminal: false,
+      writeOut: (text) => {
+        stdout += text;
+      },
+      writeError: (text) => {
+        stderr += text;
+      },
+      ...world,
+    });
+    if (typeof status !== 'number') throw new Error('the command did not end at once');
+    return { status, stdout, stderr };
+  } finally {
+    process.chdir(here);
+  }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { expect } from 'vitest';
 import { runHere } from '../helpers/run-here.js';
-import { run, type RunResult } from '../helpers/run.js';
+import type { RunResult } from '../helpers/run.js';
 
 export const ONE_LINE = /^kdump-hotplug: [^\p{Cc}]+\n$/u;
 
@@ -20,10 +20,10 @@ export function expectRefused(
   args: readonly string[],
   status: number,
   words: RegExp = /./,
-  options?: Parameters<typeof run>[1],
+  surroundings: Parameters<typeof runHere>[1] = {},
 ): RunResult {
   const before = stateOf(path);
-  const result = options === undefined ? runHere(args) : run(args, options);
+  const result = runHere(args, surroundings);
   expect(result, args.join(' ')).toMatchObject({ status, stdout: '' });
   expect(result.stderr).toMatch(ONE_LINE);
   expect(result.stderr).toMatch(words);

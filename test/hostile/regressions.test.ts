@@ -15,7 +15,8 @@ import { MemoryFileSystem } from '../helpers/memory-file-system.js';
 import { packedSeeds } from '../fuzz/seeds.js';
 import { elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
 import { copyOf } from '../helpers/fixtures.js';
-import { PROGRAM, run, scratchFolder } from '../helpers/run.js';
+import { runHere as run } from '../helpers/run-here.js';
+import { PROGRAM, scratchFolder } from '../helpers/run.js';
 import { thrown } from '../helpers/thrown.js';
 import { ONE_LINE } from './program.js';
 
