@@ -208,7 +208,7 @@ describe('plan and apply', () => {
 
 test('diff: what comes and goes, and what is the same', () => {
   const path = copyOf('ppc64le-64k', folder);
-  runHere(['apply', path, ...ADD]);
+  expect(runHere(['apply', path, ...ADD]).status).toBe(0);
   expect(lines(['diff', IMAGE, path])).toEqual([
     '+ memory 0x80000000-0x8fffffff (256 MiB)',
     '+ CPU 2 (PowerPC,POWER9@2)',
@@ -233,7 +233,7 @@ test('check: the worst first, and what to do', () => {
   expect(shown[1]).toMatch(/^error: a dump would miss 0x80000000-0x8fffffff \(256 MiB\) \[memory-missing\]$/);
   expect(shown.slice(2, -1).every((line) => line.startsWith('info: '))).toBe(true);
   expect(shown.at(-1)).toBe('sync with the same options brings it up to date');
-  runHere(['sync', path, '--iomem', iomem]);
+  expect(runHere(['sync', path, '--iomem', iomem]).status).toBe(0);
   expect(lines(['check', path, '--iomem', iomem]).join('\n')).not.toContain('sync with');
 });
 

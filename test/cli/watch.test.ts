@@ -147,10 +147,10 @@ describe('CPUs of udev events', () => {
   test('are looked up in the live tree, whatever their number', () => {
     const tree = join(folder, 'tree');
     mkdirSync(tree);
-    run(['extract', fixtureImage('ppc64le-64k'), 'fdt', '-d', folder]);
+    expect(run(['extract', fixtureImage('ppc64le-64k'), 'fdt', '-d', folder]).status).toBe(0);
     const patched = copyOf('ppc64le-64k', folder);
     expect(run(['apply', patched, '--add-cpu', '5']).status).toBe(0);
-    run(['extract', patched, 'fdt', '-d', tree]);
+    expect(run(['extract', patched, 'fdt', '-d', tree]).status).toBe(0);
     const image = copyOf('ppc64le-64k', folder);
     // Linux gives core 5 the first number that is free.
     const { reports, status } = watch(image, udev('online', 'cpu2'), '--device-tree', join(tree, 'fdt.dtb'));

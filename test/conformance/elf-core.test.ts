@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   build,
   BuiltFile,
@@ -24,8 +23,8 @@ import {
   type CoreOptions,
 } from '../helpers/build-image.js';
 import { runHere as run } from '../helpers/run-here.js';
-import { dumpGuestMemory } from '../helpers/qemu.js';
-import { has, scratchFolder } from '../helpers/run.js';
+import { expectUsable, type Inspected } from './usable-dump.js';
+import { scratchFolder } from '../helpers/run.js';
 
 const folder = scratchFolder();
 let files = 0;
@@ -33,103 +32,6 @@ function fresh(name: string): string {
   files += 1;
   return join(folder, `${files}-${name}`);
 }
-
-interface Inspected {
-  format: string;
-  architecture: string;
-  segments: { name: string; fileOffset: number; address: string }[];
-  purgatory: { digest: string };
-}
-
-/** What any image in a dump has to go through: found, inspected, checked, captured, patched, with nothing else changed. */
-function expectUsable(file: BuiltFile): void {
-  const { parts, segments } = file.built;
-  const inspectedResult = run(['inspect', file.path, ...file.options, '--verify', '--json']);
-  expect(inspectedResult).toMatchObject({ status: 0, stderr: '' });
-  const found = JSON.parse(inspectedResult.stdout) as Inspected;
-  expect(found).toMatchObject({ format: 'elf-core', architecture: parts.architecture, purgatory: { digest: 'match' } });
-  expect(found.segments.map(({ name, address }) => [name, BigInt(address)])).toEqual(segments.map(({ role, address }) => [role, address]));
-
-  const checked = run(['check', file.path, ...file.options, '--json']);
-  expect(checked).toMatchObject({ status: 0, stderr: '' });
-  expect(JSON.parse(checked.stdout)).toMatchObject({ sound: true, current: null, digest: 'match' });
-
-  const before = readFileSync(file.path);
-  const captured = fresh('captured.kdump');
-  expect(run(['capture', file.path, ...file.options, '-o', captured])).toMatchObject({ status: 0, stderr: '' });
-  expect(run(['diff', file.path, captured])).toMatchObject({ status: 0, stderr: '' });
-  expect(readFileSync(file.path).equals(before)).toBe(true);
-
-  const command = ['apply', file.path, ...file.options, '--add-memory', '0x4000000000+1G', '--json'];
-  expect(planOf(run(command))).toMatchObject({ applied: true, digest: 'rewritten' });
-  const wanted = [...parts.programHeaders, load(0x4000000000n, 0x40000000n, parts.facts.linear)].map(shown);
-  expect(programHeadersOf(file.read('elfcorehdr'), parts.facts.little).map(shown)).toEqual(wanted);
-  expect(file.digests().stored).toBe(file.digests().computed);
-
-  // The same patch on the bytes from before, put where the segments lie, is the whole difference.
-  const after = readFileSync(file.path);
-  const patched = withSegmentsOfNow(file, before);
-  expect(after.equals(patched)).toBe(true);
-  expect(planOf(run(command)).applied).toBe(false);
-}
-
-/** The file's bytes from before with its elfcorehdr and purgatory of now. */
-function withSegmentsOfNow(file: BuiltFile, before: Buffer): Buffer {
-  const bytes = Buffer.from(before);
-  const now = readFileSync(file.path);
-  for (const role of ['elfcorehdr', 'purgatory'] as const) {
-    for (const { offset, length } of file.stored(role)) now.copy(bytes, offset, offset, offset + length);
-  }
-  return bytes;
-}
-
-describe.each([
-  ['ppc64', { ram: 0x10000000, note: 'EI_DATA of a machine at reset' }],
-  ['x86_64', { ram: 0x4000000, note: '' }],
-] as const)('dump-guest-memory of qemu-system-%s', (architecture, { ram: size }) => {
-  const available = has(`qemu-system-${architecture}`);
-
-  describe.skipIf(!available)('a guest with an image in its RAM', () => {
-    const dump = fresh(`${architecture}.dump`);
-    // pseries: firmware lies at the bottom of the RAM.
-    const built = build(partsOf(architecture, { crashKernelAt: 0x2000000n }));
-
-    beforeAll(async () => {
-      const ram = ramFile(fresh(`${architecture}.ram`), [built], size);
-      await dumpGuestMemory(architecture, { ram: ram.path, size, output: dump });
-      execFileSync('chmod', ['600', dump]);
-    }, 60_000);
-
-    /** Where QEMU put the RAM. */
-    const dumped = (): BuiltFile => {
-      const head = readFileSync(dump).subarray(0, 0x1000);
-      const little = head[5] === 1;
-      const view = new DataView(head.buffer, head.byteOffset);
-      const table = Number(view.getBigUint64(32, little));
-      const loads = Array.from({ length: view.getUint16(56, little) }, (_, index) => table + 56 * index)
-        .filter((at) => view.getUint32(at, little) === 1)
-        .map((at) => ({
-          offset: Number(view.getBigUint64(at + 8, little)),
-          address: view.getBigUint64(at + 24, little),
-          size: view.getBigUint64(at + 32, little),
-        }));
-      return new BuiltFile(built, dump, loads, []);
-    };
-
-    test('it has the oddities that QEMU gives it', () => {
-      const head = readFileSync(dump).subarray(0, 64);
-      const little = head[5] === 1;
-      const view = new DataView(head.buffer, head.byteOffset);
-      expect(view.getUint16(16, little)).toBe(4);
-      expect((dumped().stored('elfcorehdr')[0]?.offset ?? 0) % 0x1000).not.toBe(0);
-      if (architecture === 'ppc64') expect(view.getUint16(52, little)).toBe(8);
-    });
-
-    test('the image is found, inspected, checked, captured and patched', () => {
-      expectUsable(dumped());
-    });
-  });
-});
 
 describe('synthetic dumps', () => {
   const built = (): Built => build(partsOf('x86_64'));

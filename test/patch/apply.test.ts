@@ -93,7 +93,7 @@ describe('apply', () => {
 
   test('everything is read and checked before the first write', () => {
     const { path, recorder: disk } = recorder('ppc64le-64k-no-hotplug');
-    disk.run(['apply', path, ...ADD]);
+    expect(disk.run(['apply', path, ...ADD]).status).toBe(0);
     const first = disk.calls.findIndex(({ call }) => call === 'write');
     for (const { position, length } of disk.writes) {
       expect(disk.calls.slice(0, first).some((read) => read.position <= position && position + length <= read.position + read.length)).toBe(
@@ -149,7 +149,7 @@ describe('apply', () => {
 
   test('inspect reads none of the large segments', () => {
     const { path, recorder: disk } = recorder();
-    disk.run(['inspect', path]);
+    expect(disk.run(['inspect', path]).status).toBe(0);
     const kernel = { start: 0x1000, end: 0x2000 };
     expect(disk.calls.filter(({ position, length }) => position < kernel.end && position + length > kernel.start)).toEqual([]);
   });
