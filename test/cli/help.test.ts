@@ -7,7 +7,7 @@ import { examplesOf } from '../../src/cli/examples.js';
 import { Capture } from '../helpers/capture-image.js';
 import { FIXTURES, fixtureImage } from '../helpers/fixtures.js';
 import { runHere } from '../helpers/run-here.js';
-import { PROGRAM, scratchFolder } from '../helpers/run.js';
+import { PROGRAM, scratchFolder, run } from '../helpers/run.js';
 
 const folder = scratchFolder();
 const NAMES = Object.keys(COMMANDS);
@@ -89,7 +89,7 @@ function makeInputs(directory: string): void {
   for (const name of ['image.kdump', 'before.kdump', 'after.kdump']) copyFileSync(fixtureImage('ppc64le-64k'), join(directory, name));
   writeFileSync(join(directory, 'changes.json'), '{ "changes": [{ "action": "add", "cpu": { "id": 2 } }] }');
   const kdump = (...args: string[]): void => {
-    expect(runHere(args, { cwd: directory })).toMatchObject({ status: 0, stderr: '' });
+    expect(run(args, { cwd: directory })).toMatchObject({ status: 0, stderr: '' });
   };
   kdump('extract', 'image.kdump', '-d', 'parts', '--manifest');
   kdump('apply', 'after.kdump', '--add-cpu', '2');

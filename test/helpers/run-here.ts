@@ -18,34 +18,24 @@ interface Surroundings extends Partial<World> {
   /** What standard input holds. */
   readonly input?: string | Uint8Array;
   readonly env?: NodeJS.ProcessEnv;
-  readonly cwd?: string;
 }
 
 /** Runs a command line in this process, which is much faster than starting the program. Not for commands that wait for events. */
-export function runHere(
-  args: readonly string[],
-  { input = '', env = {}, cwd = '.', ...world }: Surroundings = {},
-): RunResult & { status: number } {
+export function runHere(args: readonly string[], { input = '', env = {}, ...world }: Surroundings = {}): RunResult & { status: number } {
   let [stdout, stderr] = ['', ''];
-  const here = process.cwd();
-  process.chdir(cwd);
-  try {
-    const status = run(args, {
-      fileSystem: { ...hastyFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) },
-      version: 'test',
-      environment: env,
-      isTerminal: false,
-      writeOut: (text) => {
-        stdout += text;
-      },
-      writeError: (text) => {
-        stderr += text;
-      },
-      ...world,
-    });
-    if (typeof status !== 'number') throw new Error('the command did not end at once');
-    return { status, stdout, stderr };
-  } finally {
-    process.chdir(here);
-  }
+  const status = run(args, {
+    fileSystem: { ...hastyFileSystem, readStandardInput: () => new Uint8Array(Buffer.from(input)) },
+    version: 'test',
+    environment: env,
+    isTerminal: false,
+    writeOut: (text) => {
+      stdout += text;
+    },
+    writeError: (text) => {
+      stderr += text;
+    },
+    ...world,
+  });
+  if (typeof status !== 'number') throw new Error('the command did not end at once');
+  return { status, stdout, stderr };
 }

@@ -40,7 +40,7 @@ import { buildFdt, cells, END, node, prop, raw, type Item } from '../fdt/build.j
 import { build, packedFile, partsOf, ramFile } from '../helpers/build-image.js';
 import { elfcorehdr, elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
 import { copyOf, section } from '../helpers/fixtures.js';
-import { has, PROGRAM, scratchFolder } from '../helpers/run.js';
+import { has, PROGRAM, run as spawned, scratchFolder } from '../helpers/run.js';
 import { runHere as run } from '../helpers/run-here.js';
 import { thrown } from '../helpers/thrown.js';
 import { expectDamaged, expectRefused, ONE_LINE, stateOf } from './program.js';
@@ -830,7 +830,7 @@ describe('paths', () => {
       const result = run(['apply', path, ...ADD]);
       expect(result).toMatchObject({ status: 0, stderr: '' });
       for (const text of ['\x1b', 'a\nb']) expect(result.stdout).not.toContain(text);
-      expect(run(['inspect', '--', name], { cwd: folder })).toMatchObject({ status: 0 });
+      expect(spawned(['inspect', '--', name], { cwd: folder })).toMatchObject({ status: 0 });
     }
     const damaged = join(folder, 'c\nd\x1b[31m');
     writeFileSync(damaged, 'no image');
