@@ -20,6 +20,8 @@ export default defineConfig({
     globalSetup: ['test/helpers/bundle.ts'],
     testTimeout: 60_000,
     maxWorkers: 2,
+    // Half a second of loading for each of a hundred files; no test changes what others see, but by files of its own.
+    isolate: false,
     // Programs that tests start are not counted, so the folders that these try alone are not held to a figure.
     coverage: {
       include: ['src/**'],

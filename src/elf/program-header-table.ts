@@ -1,11 +1,10 @@
-import type { ByteOrder } from '../bytes/byte-order.js';
+import { MACHINE_ORDER, machineWords, type ByteOrder } from '../bytes/byte-order.js';
 import { ADDRESS_SPACE_END } from '../memory/range.js';
 import { PT_LOAD } from './constants.js';
 import { programHeaderFormat, type ProgramHeader } from './records.js';
 
 const SIZE = programHeaderFormat.size;
 const WORDS = SIZE / 4;
-const MACHINE_ORDER: ByteOrder = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 'lsb' : 'msb';
 
 /** Offsets of the fields that are looked at without making an object of each program header. */
 export const P_OFFSET = 8;
@@ -105,10 +104,8 @@ export class ProgramHeaderTable {
 }
 
 function wordsOf(bytes: Uint8Array, byteOrder: ByteOrder): Uint32Array {
-  const swaps = byteOrder !== MACHINE_ORDER;
-  const own = swaps || bytes.byteOffset % 4 !== 0 ? Uint8Array.from(bytes) : bytes;
-  if (swaps) Buffer.from(own.buffer, own.byteOffset, own.length).swap32();
-  return new Uint32Array(own.buffer, own.byteOffset, own.length / 4);
+  if (byteOrder === MACHINE_ORDER) return machineWords(bytes);
+  return machineWords(Buffer.from(Uint8Array.from(bytes).buffer).swap32());
 }
 
 type RangeField = 'p_offset + p_filesz' | 'p_paddr + p_memsz' | 'p_filesz';

@@ -1,4 +1,4 @@
-import { dataView, type ByteOrder } from '../bytes/byte-order.js';
+import { MACHINE_ORDER, dataView, machineWords, type ByteOrder } from '../bytes/byte-order.js';
 import { firstNonZero } from '../bytes/compare.js';
 import { SMALLEST_PAGE, contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 import { MAX_SEGMENTS } from './segment.js';
@@ -96,12 +96,13 @@ function search(
 
 /** Most of memory fails on the low 12 bits of the first start, without making a bigint. */
 function* likelyPlaces(bytes: Uint8Array, order: ByteOrder): Generator<number> {
-  const view = dataView(bytes);
-  const little = order === 'lsb';
-  for (let at = 0; at + REGION_TABLE_SIZE <= bytes.length; at += 8) {
-    const low = view.getUint32(little ? at : at + 4, little);
-    const high = view.getUint32(little ? at + 4 : at, little);
-    if ((low & 0xfff) === 0 && (low !== 0 || high !== 0)) yield at;
+  const words = machineWords(bytes);
+  const mask = order === MACHINE_ORDER ? 0xfff : 0xff0f0000;
+  const [low, high] = order === 'lsb' ? [0, 1] : [1, 0];
+  const last = (bytes.length - REGION_TABLE_SIZE) / 4;
+  for (let at = 0; at <= last; at += 2) {
+    const word = words[at + low] as number;
+    if ((word & mask) === 0 && (word !== 0 || words[at + high] !== 0)) yield 4 * at;
   }
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
@@ -40,7 +40,8 @@ describe('synthetic dumps', () => {
   const made = (name: string, loads: readonly CoreLoad[], options: CoreOptions = {}): BuiltFile =>
     coreFile(fresh(name), built(), loads, options);
   const refused = (file: { path: string }, pattern: RegExp): void => {
-    const before = readFileSync(file.path);
+    // Any write sets the time to that of today.
+    utimesSync(file.path, 1, 1);
     for (const command of [
       ['inspect', file.path],
       ['apply', file.path, '--add-memory', '0x4000000000+1G'],
@@ -50,7 +51,7 @@ describe('synthetic dumps', () => {
       expect(result.stderr).toMatch(/^kdump-hotplug: [^\n]+\n$/);
       expect(result.stderr).toMatch(pattern);
     }
-    expect(readFileSync(file.path).equals(before)).toBe(true);
+    expect(statSync(file.path).mtimeMs).toBe(1000);
   };
 
   test('one load, page aligned', () => {

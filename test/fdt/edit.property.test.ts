@@ -91,7 +91,7 @@ describe('on random trees', () => {
         const strings = result.bytes.subarray(after.header.offStrings, after.header.offStrings + sizeStrings);
         expectSameBytes(strings, blob.subarray(offStrings, offStrings + sizeStrings));
       }),
-      { numRuns: 1500 },
+      { numRuns: 700 },
     );
     expect(applied).toBeGreaterThan(1000);
   });

@@ -291,7 +291,7 @@ describe('any damage', () => {
         for (const [at, value] of list) bytes[at % bytes.length] = value;
         full(bytes);
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -305,7 +305,7 @@ describe('any damage', () => {
         view.setUint32(12, blob.length);
         full(blob);
       }),
-      { numRuns: 2000 },
+      { numRuns: 700 },
     );
   });
 

@@ -1,3 +1,4 @@
+import { fstatSync, readFileSync } from 'node:fs';
 import { run, type World } from '../../src/cli/program.js';
 import type { FileSystem } from '../../src/file/file-system.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
@@ -5,14 +6,23 @@ import type { RunResult } from './run.js';
 
 let skipped = 0n;
 
-/** The real file system, and a clock that runs on while nobody waits: those who write to a test's files are done before it reads them. */
+/**
+ * The real file system, for tests whose files nobody else writes to meanwhile: the clock runs on while nobody waits, and flock(1) is started only
+ * where somebody holds a lock.
+ */
 const hastyFileSystem: FileSystem = {
   ...nodeFileSystem,
+  lock: (descriptor, kind) => !isLocked(descriptor) || nodeFileSystem.lock(descriptor, kind),
   now: () => nodeFileSystem.now() + skipped,
   pause: (milliseconds) => {
     skipped += BigInt(milliseconds) * 1_000_000n;
   },
 };
+
+/** `N: FLOCK ADVISORY WRITE pid major:minor:inode start end` */
+function isLocked(descriptor: number): boolean {
+  return readFileSync('/proc/locks', 'latin1').includes(`:${fstatSync(descriptor).ino} `);
+}
 
 interface Surroundings extends Partial<World> {
   /** What standard input holds. */

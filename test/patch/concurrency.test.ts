@@ -1,4 +1,4 @@
 import { patchedBy } from './crowd.js';
 
 // 64 in test/long.
-patchedBy(12);
+patchedBy(6);

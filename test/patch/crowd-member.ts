@@ -10,7 +10,7 @@ const [task, go = '', image = '', ...rest] = process.argv.slice(2);
 while (!existsSync(go)) nodeFileSystem.pause(5);
 if (task === 'patch') {
   for (let attempts = 1; ; attempts += 1) {
-    const { status, stderr } = runHere(['apply', image, ...rest]);
+    const { status, stderr } = runHere(['apply', image, ...rest], { fileSystem: nodeFileSystem });
     if (status !== BUSY || attempts > 2000 || !stderr.includes('another process is patching it')) {
       process.stdout.write(JSON.stringify({ status, attempts, stderr }));
       break;
@@ -23,7 +23,7 @@ if (task === 'patch') {
   const states = new Set<string>();
   while (!existsSync(rest[0] ?? '')) {
     nodeFileSystem.pause(20);
-    const { status, stdout, stderr } = runHere(['inspect', image, '--json']);
+    const { status, stdout, stderr } = runHere(['inspect', image, '--json'], { fileSystem: nodeFileSystem });
     seen.reads += 1;
     if (status === BUSY) seen.busy += 1;
     else if (status !== 0) seen.failures.push(stderr);

@@ -71,6 +71,7 @@ export function patchedBy(patcherCount: number): void {
         `${results.reduce((sum, { attempts }) => sum + attempts, 0)} attempts of ${patcherCount} processes`,
     );
     expect(results.filter(({ status }) => status !== 0)).toEqual([]);
+    expect(total(({ states }) => states.length)).toBeGreaterThan(2);
     expect(existsSync(join(folder, '.ppc64le-64k-1.kdump.kdhp-journal'))).toBe(false);
     const added = memoryOf(image).map(({ start }) => Number(start));
     expect(added).toHaveLength(before.length + patcherCount);
