@@ -19,7 +19,8 @@ export default defineConfig({
     exclude: [...LONG, 'test/package/**', 'node_modules/**'],
     globalSetup: ['test/helpers/bundle.ts'],
     testTimeout: 60_000,
-    maxWorkers: 2,
+    // For two cores: many tests wait for programs that they start.
+    maxWorkers: 3,
     // Half a second of loading for each of a hundred files; no test changes what others see, but by files of its own.
     isolate: false,
     // Programs that tests start are not counted, so the folders that these try alone are not held to a figure.

@@ -1,31 +1,31 @@
 /** A column of unsigned 32-bit numbers that grows at its end. */
 export class GrowingIndex {
-  #values = new Uint32Array(256);
-  #length = 0;
+  private buffer = new Uint32Array(256);
+  private used = 0;
 
   get length(): number {
-    return this.#length;
+    return this.used;
   }
 
   push(value: number): void {
-    if (this.#length === this.#values.length) {
-      const larger = new Uint32Array(this.#values.length * 2);
-      larger.set(this.#values);
-      this.#values = larger;
+    if (this.used === this.buffer.length) {
+      const larger = new Uint32Array(this.buffer.length * 2);
+      larger.set(this.buffer);
+      this.buffer = larger;
     }
-    this.#values[this.#length] = value;
-    this.#length += 1;
+    this.buffer[this.used] = value;
+    this.used += 1;
   }
 
   at(index: number): number {
-    return this.#values[index] as number;
+    return this.buffer[index] as number;
   }
 
   set(index: number, value: number): void {
-    this.#values[index] = value;
+    this.buffer[index] = value;
   }
 
   values(): Uint32Array {
-    return this.#values.slice(0, this.#length);
+    return this.buffer.slice(0, this.used);
   }
 }

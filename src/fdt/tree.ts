@@ -170,24 +170,24 @@ function nameTerminator(bytes: Uint8Array, start: number, end: number): number {
 class PropertyNames {
   /** A name at this offset or before it is certainly good; -1 where each has to be looked at, since the block has an over-long string. */
   readonly lastGood: number;
-  readonly #strings: Uint8Array;
-  readonly #lastNul: number;
+  private readonly strings: Uint8Array;
+  private readonly lastNul: number;
 
   constructor(bytes: Uint8Array, { offStrings, sizeStrings }: FdtHeader) {
-    this.#strings = bytes.subarray(offStrings, offStrings + sizeStrings);
-    this.#lastNul = this.#strings.lastIndexOf(0);
-    this.lastGood = longestString(this.#strings) > MAX_NAME_LENGTH ? -1 : this.#lastNul;
+    this.strings = bytes.subarray(offStrings, offStrings + sizeStrings);
+    this.lastNul = this.strings.lastIndexOf(0);
+    this.lastGood = longestString(this.strings) > MAX_NAME_LENGTH ? -1 : this.lastNul;
   }
 
   /** Refuses the name at `nameOffset` of the property whose name offset stands at `at`, if it is not a good one. */
   check(nameOffset: number, at: number): void {
-    if (nameOffset > this.#lastNul) {
+    if (nameOffset > this.lastNul) {
       throw fdtError('property name is not a terminated string of the strings block', at, {
         found: nameOffset,
-        expected: this.#lastNul < 0 ? 'a strings block with a name in it' : `at most ${hex(this.#lastNul)}`,
+        expected: this.lastNul < 0 ? 'a strings block with a name in it' : `at most ${hex(this.lastNul)}`,
       });
     }
-    if (!this.#strings.subarray(nameOffset, nameOffset + MAX_NAME_LENGTH + 1).includes(0)) {
+    if (!this.strings.subarray(nameOffset, nameOffset + MAX_NAME_LENGTH + 1).includes(0)) {
       throw fdtError('property name is too long', at, { found: nameOffset, expected: `at most ${MAX_NAME_LENGTH} bytes` });
     }
   }

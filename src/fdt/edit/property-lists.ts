@@ -20,35 +20,35 @@ const SHORT_VALUE = 32;
  * check it or to find its place, is done once for all of them: the array of names is a key.
  */
 export class PropertyLists {
-  readonly #known = new Map<readonly FdtProperty[], PropertyList>();
-  readonly #capacity: number;
-  #lastNames: readonly string[] = [];
-  #bytes: Uint8Array;
-  #view: DataView;
-  #end = 0;
+  private readonly known = new Map<readonly FdtProperty[], PropertyList>();
+  private readonly capacity: number;
+  private lastNames: readonly string[] = [];
+  private bytes: Uint8Array;
+  private view: DataView;
+  private end = 0;
 
   /**
    * @param expected bytes that are made room for at first
    * @param capacity bytes that the blob may take: lists that take more are counted and not kept, since they cannot fit
    */
   constructor(expected: number, capacity: number) {
-    this.#capacity = capacity;
-    this.#bytes = new Uint8Array(expected);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.capacity = capacity;
+    this.bytes = new Uint8Array(expected);
+    this.view = new DataView(this.bytes.buffer);
   }
 
   of(properties: readonly FdtProperty[]): PropertyList {
-    let list = this.#known.get(properties);
+    let list = this.known.get(properties);
     if (list === undefined) {
-      list = this.#read(properties);
-      this.#known.set(properties, list);
+      list = this.read(properties);
+      this.known.set(properties, list);
     }
     return list;
   }
 
   /** Puts a list where `view` and `bytes`, which are of one buffer, are at `position`; `nameOffsets` are those of its names. */
   copy({ start, size }: PropertyList, nameOffsets: readonly number[], bytes: Uint8Array, view: DataView, position: number): void {
-    bytes.set(this.#bytes.subarray(start, start + size), position);
+    bytes.set(this.bytes.subarray(start, start + size), position);
     let at = position;
     for (let i = 0; i < nameOffsets.length; i += 1) {
       view.setUint32(at + 8, nameOffsets[i] as number);
@@ -56,31 +56,31 @@ export class PropertyLists {
     }
   }
 
-  #read(properties: readonly FdtProperty[]): PropertyList {
-    const last = this.#lastNames;
-    const start = this.#end;
+  private read(properties: readonly FdtProperty[]): PropertyList {
+    const last = this.lastNames;
+    const start = this.end;
     let same = properties.length === last.length;
     let end = start;
     for (let i = 0; i < properties.length; i += 1) {
       const { name, value } = properties[i] as FdtProperty;
       same &&= name === last[i];
       const size = PROPERTY_HEADER_SIZE + padded(value.length);
-      if (end + size <= this.#capacity) {
-        if (end + size > this.#bytes.length) this.#grow(end + size);
-        writeProperty(this.#bytes, this.#view, end, value, 0);
+      if (end + size <= this.capacity) {
+        if (end + size > this.bytes.length) this.grow(end + size);
+        writeProperty(this.bytes, this.view, end, value, 0);
       }
       end += size;
     }
-    this.#end = end;
-    if (!same) this.#lastNames = properties.map(({ name }) => name);
-    return { names: this.#lastNames, size: end - start, start };
+    this.end = end;
+    if (!same) this.lastNames = properties.map(({ name }) => name);
+    return { names: this.lastNames, size: end - start, start };
   }
 
-  #grow(needed: number): void {
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
+  private grow(needed: number): void {
+    const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    larger.set(this.bytes);
+    this.bytes = larger;
+    this.view = new DataView(larger.buffer);
   }
 }
 

@@ -27,7 +27,7 @@ interface RankedSplice extends Splice {
 /** Names of properties to be written, in the order in which they are to be put into the strings block where they are not there. */
 export class WantedNames {
   readonly names = new Set<string>();
-  readonly #added = new Set<readonly string[]>();
+  private readonly added = new Set<readonly string[]>();
 
   constructor(readonly lists: PropertyLists) {}
 
@@ -37,8 +37,8 @@ export class WantedNames {
 
   addAll(properties: readonly FdtProperty[]): void {
     const { names } = this.lists.of(properties);
-    if (this.#added.has(names)) return;
-    this.#added.add(names);
+    if (this.added.has(names)) return;
+    this.added.add(names);
     for (const name of names) this.names.add(name);
   }
 }

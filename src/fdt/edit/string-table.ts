@@ -12,7 +12,7 @@ interface ReversedNames {
  * names reversed, finds them all.
  */
 export class StringTable {
-  readonly #offsets = new Map<string, number>();
+  private readonly offsets = new Map<string, number>();
   /** To be put after the block's last byte. */
   readonly appended: Uint8Array;
 
@@ -21,12 +21,12 @@ export class StringTable {
    * @param wanted names, in the order in which those that are missing are to be appended
    */
   constructor(strings: Uint8Array, wanted: ReadonlySet<string>) {
-    if (wanted.size > 0) findLowest(strings, reversed(wanted), this.#offsets);
+    if (wanted.size > 0) findLowest(strings, reversed(wanted), this.offsets);
     const start = strings.length;
     let appended = '';
     const places = new Map<string, number>();
     for (const name of wanted) {
-      if (this.#offsets.has(name)) continue;
+      if (this.offsets.has(name)) continue;
       let place = places.get(name);
       if (place === undefined) {
         place = appended.length;
@@ -36,13 +36,13 @@ export class StringTable {
           if (!places.has(suffix)) places.set(suffix, place + skip);
         }
       }
-      this.#offsets.set(name, start + place);
+      this.offsets.set(name, start + place);
     }
     this.appended = Buffer.from(appended, 'latin1');
   }
 
   offsetOf(name: string): number {
-    const offset = this.#offsets.get(name);
+    const offset = this.offsets.get(name);
     if (offset === undefined) throw new RangeError('name is not among those wanted');
     return offset;
   }
