@@ -5,8 +5,7 @@ import { contains, formatRange, type Range } from '../../memory/range.js';
 import { backupOf } from '../backup.js';
 import { crashKernelHole } from '../crash-kernel-hole.js';
 import type { FoundImage } from './found-image.js';
-import { locateSegments, type KnownSegment } from './locate-segments.js';
-import { nameSegments } from './name-segments.js';
+import { imageAround, type KnownSegment } from './image-around.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { readElfcorehdr } from '../read-segments.js';
 
@@ -28,17 +27,7 @@ export function imageOfElfcorehdr(memory: PhysicalMemory, address: bigint, reser
     throw notLoaded(`one whose backup area ${formatRange(backup)} lies elsewhere`);
   const known: KnownSegment[] =
     backup === undefined ? [] : [{ address: backup.start, size: backup.end - backup.start, alwaysCovered: true }];
-  const located = locateSegments(memory, architecture, crashKernel, { address, contents, statedSizes: [] }, known);
-  const description = { elfcorehdr: { address, contents }, fdt: null };
-  return {
-    architecture,
-    segments: nameSegments(memory, located.segments, description),
-    description,
-    crashKernel,
-    entry: null,
-    isComplete: false,
-    notes: located.notes,
-  };
+  return imageAround(memory, architecture, crashKernel, { elfcorehdr: { address, contents }, fdt: null }, [], known);
 }
 
 function notLoaded(found: string): KdumpError {

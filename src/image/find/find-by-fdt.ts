@@ -6,8 +6,7 @@ import { containsAddress, formatRange, rangeOfSize } from '../../memory/range.js
 import { backupOf } from '../backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
 import type { FoundImage } from './found-image.js';
-import { locateSegments, type KnownSegment } from './locate-segments.js';
-import { nameSegments } from './name-segments.js';
+import { imageAround, type KnownSegment } from './image-around.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { readElfcorehdr, readFdt } from '../read-segments.js';
 
@@ -40,18 +39,10 @@ export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundIma
   if (backup !== undefined) known.push({ address: backup.start, size: backup.end - backup.start, alwaysCovered: true });
   if (facts.initrd !== null) known.push({ address: facts.initrd.start, size: facts.initrd.end - facts.initrd.start, alwaysCovered: true });
   const reserved = fdt.reservations.find((each) => each.address === address)?.size ?? null;
-  const elfcorehdr = { address, contents, statedSizes: [facts.elfcorehdr.size, reserved].filter((size) => size !== null) };
-  const located = locateSegments(memory, architecture, crashKernel, elfcorehdr, known);
   const description = { elfcorehdr: { address, contents }, fdt: { address: fdtAddress, tree: fdt } };
-  return {
-    architecture,
-    segments: nameSegments(memory, located.segments, description),
-    description,
-    crashKernel,
-    entry: null,
-    isComplete: false,
-    notes: [`elfcorehdr address from ${source}`, ...located.notes],
-  };
+  const statedSizes = [facts.elfcorehdr.size, reserved].filter((size) => size !== null);
+  const found = imageAround(memory, architecture, crashKernel, description, statedSizes, known);
+  return { ...found, notes: [`elfcorehdr address from ${source}`, ...found.notes] };
 }
 
 /** Whether the elfcorehdr lists `address` as memory of the dump; a kdump image lies in memory that it leaves out. */

@@ -3,10 +3,12 @@ import { alignDown, alignUp } from '../../bytes/align.js';
 import { dataView } from '../../bytes/byte-order.js';
 import { firstNonZero } from '../../bytes/compare.js';
 import { PT_NOTE } from '../../elf/constants.js';
-import { elfcorehdrSize, tableOf, type Elfcorehdr } from '../../elf/elfcorehdr.js';
+import { elfcorehdrSize, tableOf } from '../../elf/elfcorehdr.js';
 import { SMALLEST_PAGE, containsAddress, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
 import { subtract } from '../../memory/range-set.js';
-import type { UnnamedSegment } from './name-segments.js';
+import type { FoundImage } from './found-image.js';
+import { nameSegments, type UnnamedSegment } from './name-segments.js';
+import type { Description } from '../read-segments.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { REGION_TABLE_SIZE, findRegionTableByShape, type ExpectedRegion, type RegionTable } from '../region-table.js';
 import { windows } from './scan.js';
@@ -25,16 +27,20 @@ export interface KnownSegment {
 const IMAGE_MAGICS = [0x644d5241, 0x05435352];
 
 /**
- * The segments in the crashkernel range, from the elfcorehdr, what else is known, and what lies there: the purgatory's region table names the
- * covered segments with their memsz, and gives the page size away; sizes it does not tell are bounded by the neighbours.
+ * The image in the crashkernel range: its segments from `description`, what else is known, and what lies there. The purgatory's region table names
+ * the covered segments with their memsz, and gives the page size away; sizes it does not tell are bounded by the neighbours.
+ *
+ * @param statedSizes what the FDT says of the elfcorehdr's memsz, which may be its bufsz
  */
-export function locateSegments(
+export function imageAround(
   memory: PhysicalMemory,
   architecture: Architecture,
   crashKernel: Range | null,
-  elfcorehdr: { address: bigint; contents: Elfcorehdr; statedSizes: readonly bigint[] },
+  description: Description,
+  statedSizes: readonly bigint[],
   known: readonly KnownSegment[],
-): { segments: UnnamedSegment[]; notes: string[] } {
+): FoundImage {
+  const { elfcorehdr } = description;
   const used = BigInt(elfcorehdrSize(tableOf(elfcorehdr.contents).length));
   const header = rangeOfSize(elfcorehdr.address, used);
   const expected = [
@@ -70,7 +76,7 @@ export function locateSegments(
       ...(table === undefined ? [] : [alignDown(table.address, page)]),
       ...(crashKernel === null ? [] : [crashKernel.end]),
     ];
-    const { size, how } = elfcorehdrMemorySize(memory, architecture, elfcorehdr, used, others, page);
+    const { size, how } = elfcorehdrMemorySize(memory, architecture, elfcorehdr, statedSizes, used, others, page);
     segments.push({ address: elfcorehdr.address, memorySize: size, bufferSize: null });
     notes.push(`elfcorehdr memsz ${how}`);
   }
@@ -78,7 +84,15 @@ export function locateSegments(
     segments.push(purgatoryAround(memory, table, subtract([crashKernel], segments.map(segmentRange)), page));
     notes.push('purgatory from the pages around its region table that are not zero');
   }
-  return { segments, notes };
+  return {
+    architecture,
+    segments: nameSegments(memory, segments, description),
+    description,
+    crashKernel,
+    entry: null,
+    isComplete: false,
+    notes,
+  };
 }
 
 /**
@@ -88,7 +102,8 @@ export function locateSegments(
 function elfcorehdrMemorySize(
   memory: PhysicalMemory,
   architecture: Architecture,
-  { address, contents, statedSizes }: { address: bigint; contents: Elfcorehdr; statedSizes: readonly bigint[] },
+  { address, contents }: Description['elfcorehdr'],
+  statedSizes: readonly bigint[],
   used: bigint,
   otherStarts: readonly bigint[],
   page: bigint,
