@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest';
+import { architectureNamed } from '../../src/arch/registry.js';
+import type { ArchitectureName } from '../../src/arch/architecture.js';
+import { compareState, crashKernelOf, isCurrent, type StateDifference } from '../../src/check/compare-state.js';
+import type { ProgramHeader } from '../../src/elf/records.js';
+import { encodeString } from '../../src/fdt/cells.js';
+import { parseFdt } from '../../src/fdt/fdt.js';
+import type { KdumpImage } from '../../src/image/image.js';
+import { parseIomem } from '../../src/machine/iomem.js';
+import type { MachineState } from '../../src/machine/machine-state.js';
+import { formatRange, rangeOfSize } from '../../src/memory/range.js';
+import { changesToState } from '../../src/plan/sync.js';
+import { buildFdt, cells, node, prop } from '../fdt/build.js';
+import { elfcorehdr, load, note } from '../helpers/elfcorehdr.js';
+
+const MIB = 1n << 20n;
+const SERVERS = 'ibm,ppc-interrupt-server#s';
+const cpu = (id: number, clock = 1): Record<string, Uint8Array> => ({
+  device_type: encodeString('cpu'),
+  reg: cells(id),
+  [SERVERS]: cells(id, id + 1),
+  clock: cells(clock),
+});
+
+/** RAM from 1 to 32 and from 48 to 64 MiB around the crashkernel range, backup of the first 64 KiB, cores 0 and 2. */
+function imageWith(name: ArchitectureName = 'ppc64le', more: ProgramHeader[] = []): KdumpImage {
+  const headers = [
+    note(0x1000n),
+    note(0x2000n),
+    load(0n, 0x10000n, 33n * MIB),
+    load(0x10000n, 32n * MIB),
+    load(48n * MIB, 64n * MIB),
+    ...more,
+  ];
+  const nodes = [0, 2].map((id) => node(`cpu@${id}`, ...Object.entries(cpu(id)).map(([property, value]) => prop(property, value))));
+  return {
+    architecture: architectureNamed(name),
+    crashKernel: rangeOfSize(32n * MIB, 16n * MIB),
+    elfcorehdr: { contents: elfcorehdr(headers) },
+    fdt: { tree: parseFdt(buildFdt([node('cpus', prop('#address-cells', cells(1)), ...nodes)])) },
+  } as unknown as KdumpImage;
+}
+
+const image = imageWith();
+const iomem = (...lines: string[]): MachineState => ({ iomem: parseIomem(lines.map((line) => `${line}\n`).join('')) });
+const SAME = ['00000000-03ffffff : System RAM', '  02000000-02ffffff : Crash kernel'];
+
+function liveWith(cpus: Record<string, Record<string, Uint8Array>>): MachineState {
+  const children = Object.entries(cpus).map(([name, properties]) => ({
+    name,
+    properties: new Map(Object.entries(properties)),
+    children: [],
+  }));
+  const parent = { name: 'cpus', properties: new Map([['#address-cells', cells(1)]]), children };
+  return { deviceTree: { root: { name: '', properties: new Map(), children: [parent] }, namesAreMadeUp: true } };
+}
+
+const shown = ({ missingMemory, extraMemory }: StateDifference): string[] => [
+  ...missingMemory.map((range) => `missing ${formatRange(range)}`),
+  ...extraMemory.map((range) => `extra ${formatRange(range)}`),
+];
+
+describe('memory', () => {
+  test('of the machine but for the crashkernel range is that of the image', () => {
+    const difference = compareState(image, iomem(...SAME));
+    expect(shown(difference)).toEqual([]);
+    expect(isCurrent(difference)).toBe(true);
+  });
+
+  test('that came is missing, that went is extra', () => {
+    const difference = compareState(
+      image,
+      iomem('00000000-037fffff : System RAM', '  02000000-02ffffff : Crash kernel', '80000000-8fffffff : System RAM'),
+    );
+    expect(shown(difference)).toEqual(['missing 0x80000000-0x8fffffff', 'extra 0x3800000-0x3ffffff']);
+    expect(isCurrent(difference)).toBe(false);
+  });
+
+  test('that is offline counts as gone', () => {
+    const offline = { ...iomem(...SAME), offlineMemory: [rangeOfSize(56n * MIB, 8n * MIB)] };
+    expect(shown(compareState(image, offline))).toEqual(['extra 0x3800000-0x3ffffff']);
+  });
+
+  test('is compared in whole pages, as the dump is', () => {
+    expect(
+      shown(compareState(imageWith('ppc64le', [load(0x80000800n, 0x80001800n)]), iomem(...SAME, '80000000-80001fff : System RAM'))),
+    ).toEqual([]);
+  });
+
+  test('inside the crashkernel range that is firmware is not extra', () => {
+    expect(shown(compareState(imageWith('ppc64le', [load(40n * MIB, 41n * MIB)]), iomem(...SAME)))).toEqual([]);
+  });
+
+  test('that an architecture never dumps is not missing', () => {
+    const contents = elfcorehdr([note(0x1000n), note(0x2000n), load(MIB, 32n * MIB), load(48n * MIB, 64n * MIB)]);
+    const without = (name: ArchitectureName): KdumpImage => ({ ...imageWith(name), elfcorehdr: { contents } }) as unknown as KdumpImage;
+    expect(shown(compareState(without('x86_64'), iomem(...SAME)))).toEqual([]);
+    expect(shown(compareState(without('aarch64'), iomem(...SAME)))).toEqual(['missing 0x0-0xfffff']);
+  });
+
+  test('is not compared without /proc/iomem', () => {
+    expect(shown(compareState(image, {}))).toEqual([]);
+  });
+});
+
+test('the crashkernel range is that of the machine, or of the image where the machine names none', () => {
+  const { iomem: named } = iomem('00000000-03ffffff : System RAM', '  01000000-017fffff : Crash kernel');
+  expect(crashKernelOf(image, named ?? []).map(formatRange)).toEqual(['0x1000000-0x17fffff']);
+  expect(crashKernelOf(image, []).map(formatRange)).toEqual(['0x2000000-0x2ffffff']);
+  expect(crashKernelOf({ ...image, crashKernel: null }, [])).toEqual([]);
+});
+
+describe('CPUs', () => {
+  const compare = (cpus: Parameters<typeof liveWith>[0]): StateDifference => compareState(image, liveWith(cpus));
+
+  test('are compared thread by thread', () => {
+    expect(compare({ 'cpu@0': cpu(0), 'cpu@4': cpu(4) })).toMatchObject({ missingCpus: [4, 5], extraCpus: [2, 3], changedCpus: [] });
+  });
+
+  test('whose nodes differ are changed, which does not keep an image from being current', () => {
+    const difference = compare({ 'cpu@0': cpu(0), 'cpu@2': cpu(2, 7) });
+    expect(difference).toMatchObject({ missingCpus: [], extraCpus: [], changedCpus: [2] });
+    expect(isCurrent(difference)).toBe(true);
+  });
+
+  test('a name alone makes no difference', () => {
+    expect(compare({ 'cpu@0': { ...cpu(0), name: encodeString('cpu') }, 'cpu@2': cpu(2) }).changedCpus).toEqual([]);
+  });
+
+  test('are not compared without a device tree, or without an FDT', () => {
+    const none = { missingCpus: [], extraCpus: [], changedCpus: [] };
+    expect(compareState(image, {})).toMatchObject(none);
+    expect(compareState({ ...image, fdt: null }, liveWith({ 'cpu@8': cpu(8) }))).toMatchObject(none);
+  });
+});
+
+describe('the changes that bring an image to a state', () => {
+  test('take away before they add, memory before CPUs', () => {
+    const state = {
+      ...iomem('00000000-037fffff : System RAM', '80000000-8fffffff : System RAM'),
+      ...liveWith({ 'cpu@0': cpu(0), 'cpu@4': cpu(4) }),
+    };
+    expect(
+      changesToState(image, state).changes.map((change) => ('cpu' in change ? `${change.action} ${change.cpu.id}` : change.action)),
+    ).toEqual(['remove', 'add', 'remove 2', 'remove 3', 'add 4', 'add 5']);
+  });
+
+  test('add what changed only where nothing came: all CPUs are brought there at once', () => {
+    const { changes } = changesToState(image, liveWith({ 'cpu@0': cpu(0), 'cpu@2': cpu(2, 7) }));
+    expect(changes).toEqual([{ action: 'add', cpu: { id: 2 } }]);
+  });
+});
