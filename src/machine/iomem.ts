@@ -106,10 +106,11 @@ export function crashKernelRanges(entries: readonly IomemEntry[]): Range[] {
  */
 export function nestedIn(entries: readonly IomemEntry[], range: Range): NestedPiece[] {
   const pieces: NestedPiece[] = [];
-  const touched = entries.filter((entry) => overlaps(entry.range, range));
-  for (const entry of touched.sort((a, b) => byStart(a.range, b.range))) {
+  const touched = entries.flatMap((entry) => {
     const part = intersection(entry.range, range);
-    if (part === undefined) continue;
+    return part === undefined ? [] : [{ entry, part }];
+  });
+  for (const { entry, part } of touched.sort((one, other) => byStart(one.entry.range, other.entry.range))) {
     let { start } = part;
     for (const piece of nestedIn(entry.children, part)) {
       if (piece.range.start > start) pieces.push({ range: { start, end: piece.range.start }, entry });
