@@ -1,5 +1,6 @@
 import { deflateRawSync } from 'node:zlib';
 import { KdumpError } from '../../src/errors.js';
+import { withoutStacks } from '../helpers/without-stacks.js';
 
 /** What one parser did with many inputs. */
 export interface FuzzResult {
@@ -38,23 +39,18 @@ const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 const SAMPLE = 256;
 
 /**
- * Gives `count` inputs to `target`, or as many as fit into `seconds`.
+ * Gives `count` inputs to `target`.
  *
  * @throws Error with the input, for the first one that breaks a promise: any other error than a KdumpError, an error message
  *   that is not one printable line, or more than a second
  */
-export function fuzz(target: FuzzTarget, count: number, seconds = Infinity): FuzzResult {
-  const stackTraceLimit = Error.stackTraceLimit;
-  // Most inputs are refused with an error, and its stack takes longer than the rest; an error that nobody expects is made a second time for it.
-  Error.stackTraceLimit = 0;
-  try {
-    return fuzzed(target, count, seconds, stackTraceLimit);
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
+export function fuzz(target: FuzzTarget, count: number): FuzzResult {
+  // An error that nobody expects is made a second time for its stack.
+  const { stackTraceLimit } = Error;
+  return withoutStacks(() => fuzzed(target, count, stackTraceLimit));
 }
 
-function fuzzed(target: FuzzTarget, count: number, seconds: number, stackTraceLimit: number): FuzzResult {
+function fuzzed(target: FuzzTarget, count: number, stackTraceLimit: number): FuzzResult {
   const started = performance.now();
   const before = process.memoryUsage.rss();
   const limit = LIMIT_MILLISECONDS * target.commands;
@@ -81,10 +77,7 @@ function fuzzed(target: FuzzTarget, count: number, seconds: number, stackTraceLi
     if (took > limit && secondRun(target, input, done) > limit) {
       throw finding(target, done, input, `${Math.round(took)} ms`);
     }
-    if (done % SAMPLE === 0) {
-      memory = Math.max(memory, process.memoryUsage.rss() - before);
-      if ((performance.now() - started) / 1000 > seconds) break;
-    }
+    if (done % SAMPLE === 0) memory = Math.max(memory, process.memoryUsage.rss() - before);
   }
   const result = {
     name: target.name,

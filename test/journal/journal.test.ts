@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { encodeJournal, parseJournal, type Journal, type JournalRecord } from '../../src/journal/journal.js';
 import { thrown } from '../helpers/thrown.js';
+import { withoutStacks } from '../helpers/without-stacks.js';
 import { diskWith, ModelFileSystem } from '../helpers/model-file-system.js';
 import { copied, REAL_STEPS } from '../patch/power-cut-model.js';
 import { example } from '../patch/traces.js';
@@ -228,20 +229,18 @@ describe('a damaged journal', () => {
   });
 
   test('is not used with any bit of any byte turned', () => {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
-    for (let at = 0; at < whole.length; at += 1) {
-      const bytes = whole.slice();
-      bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
-      expect(leavesAlone(bytes), `byte ${at}`).toBe(true);
-    }
-    Error.stackTraceLimit = limit;
+    withoutStacks(() => {
+      for (let at = 0; at < whole.length; at += 1) {
+        const bytes = whole.slice();
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+        expect(leavesAlone(bytes), `byte ${at}`).toBe(true);
+      }
+    });
   });
 
   test('is not used at any shorter length', () => {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = 0;
-    for (let length = 0; length < whole.length; length += 1) expect(leavesAlone(whole.slice(0, length)), `${length} bytes`).toBe(true);
-    Error.stackTraceLimit = limit;
+    withoutStacks(() => {
+      for (let length = 0; length < whole.length; length += 1) expect(leavesAlone(whole.slice(0, length)), `${length} bytes`).toBe(true);
+    });
   });
 });

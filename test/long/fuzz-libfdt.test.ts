@@ -12,5 +12,9 @@ test.skipIf(judge === undefined)(
     const result = compare(judge ?? '', 300_000, 20260202);
     console.info(`libfdt: ${result.inputs} inputs, ${result.bothTake} taken by both, ${result.crashes} crashed libfdt`, result.stricter);
     expect(result.unexplained).toEqual([]);
+    expect(result.inputs).toBe(300_000);
+    expect(result.bothTake).toBeGreaterThan(60_000);
+    expect(result.bothRefuse).toBeGreaterThan(60_000);
+    expect(result.crashes).toBeLessThan(300);
   },
 );

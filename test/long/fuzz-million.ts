@@ -9,7 +9,6 @@ export function fuzzEach(seed: number, counts: Readonly<Record<string, number>>)
     if (target === undefined) throw new Error(`no target ${name}`);
     const result = fuzz(target, count);
     console.info(report(result));
-    expect(result.inputs).toBe(count);
     // Were hardly any accepted, nothing behind the first checks would have run.
     expect(result.accepted).toBeGreaterThan(count / 20);
     expect(target.writes?.() ?? 0).toBe(0);
