@@ -274,6 +274,36 @@ describe('values of any length', () => {
     expect(structOf(bytes).equals(structOf(wanted))).toBe(true);
   });
 
+  test.each([
+    ['another name', [['b', 1]]],
+    [
+      'names exchanged',
+      [
+        ['b', 1],
+        ['a', 1],
+      ],
+    ],
+    [
+      'one more, of the same value',
+      [
+        ['a', 1],
+        ['b', 1],
+        ['c', 1],
+      ],
+    ],
+    ['one less', [['a', 1]]],
+    ['none', []],
+  ] as const)('replace others of the same values: %s', (_, wanted) => {
+    const fdt = parseFdt(buildFdt([node('n', prop('a', [1]), prop('b', [1]))], { slack: 100 }));
+    const properties = wanted.map(([name, cell]) => ({ name, value: cells(cell) }));
+    const result = parseFdt(edit(fdt, { kind: 'replaceProperties', node: at(fdt, '/n'), properties }).bytes);
+    expect(
+      at(result, '/n')
+        .properties()
+        .map(({ name }) => name),
+    ).toEqual(wanted.map(([name]) => name));
+  });
+
   test('replace others of the same names in many nodes', () => {
     const fdt = parseFdt(buildFdt(lengths.map((length) => node(`n${length}`, prop('a', valueOf(length)), prop('b', valueOf(3))))));
     const edits = lengths.map((length): FdtEdit => ({
