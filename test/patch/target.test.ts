@@ -1,244 +1,133 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { FileSystem } from '../../src/file/file-system.js';
-import { nodeFileSystem } from '../../src/file/node-file-system.js';
-import { journalNameOf } from '../../src/journal/find-journal.js';
-import { commitPatch } from '../../src/patch/commit.js';
-import { closeTarget, openTarget } from '../../src/patch/target.js';
-import { copyOf, fixtureImage } from '../helpers/fixtures.js';
-import { scratchFolder } from '../helpers/run.js';
+import type { FileStatus } from '../../src/file/file-system.js';
+import { closeTarget, isStillInPlace, openTarget } from '../../src/patch/target.js';
+import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem } from '../helpers/model-file-system.js';
 import { thrown } from '../helpers/thrown.js';
-import { runHere } from '../helpers/run-here.js';
 
-const folder = scratchFolder();
-const ADD = ['--add-memory', '0x90000000+16M'];
-const original = readFileSync(fixtureImage('tiny-ppc64'));
-const isRoot = process.geteuid?.() === 0;
+/** A directory with an image, whose status may be told otherwise. */
+class Directory extends ModelFileSystem {
+  /** What the directory says of the image, and what the opened file says. */
+  entry: Partial<FileStatus> = {};
+  opened: Partial<FileStatus> = {};
+  isLocked = false;
+  volume = 0n;
 
-describe('what is patched', () => {
-  test('keeps its inode, mode, owner, size and name', () => {
-    const image = copyOf('tiny-ppc64', folder);
-    chmodSync(image, 0o640);
-    if (isRoot) chownSync(image, 1234, 5678);
-    const before = statSync(image);
-    expect(runHere(['apply', image, ...ADD]).status).toBe(0);
-    const { ino, mode, uid, gid, size, nlink } = statSync(image);
-    expect({ ino, mode, uid, gid, size, nlink }).toEqual({
-      ino: before.ino,
-      mode: before.mode,
-      uid: before.uid,
-      gid: before.gid,
-      size: before.size,
-      nlink: 1,
-    });
-  });
+  constructor() {
+    super(diskWith(new Uint8Array(100)));
+  }
 
-  test('a link is followed, and the journal lies beside the file it leads to', () => {
-    const image = copyOf('tiny-ppc64', folder);
-    const links = join(folder, 'links');
-    mkdirSync(links);
-    const link = join(links, 'image');
-    symlinkSync(image, link);
-    let seen: string[] = [];
-    const watching = new Proxy(nodeFileSystem, {
-      get: (target, name) => {
-        if (name !== 'write') return Reflect.get(target, name) as unknown;
-        return (descriptor: number, bytes: Uint8Array, position: number) => {
-          seen = execFileSync('ls', ['-A', dirname(image), links], { encoding: 'utf8' }).split('\n');
-          target.write(descriptor, bytes, position);
-        };
-      },
-    });
-    const target = openTarget(watching, link);
-    commitPatch(
-      target,
-      { runs: [{ position: 100, before: original.subarray(100, 102), after: Uint8Array.of(1, 2) }], markers: [0] },
-      { live: false },
-    );
+  override statusIn(directory: number, name: string): FileStatus | undefined {
+    const status = super.statusIn(directory, name);
+    return status === undefined ? undefined : { ...status, ...this.entry };
+  }
+  override status(descriptor: number): FileStatus {
+    return { ...super.status(descriptor), ...this.opened };
+  }
+  override lock(descriptor: number): boolean {
+    return super.lock(descriptor) && !this.isLocked;
+  }
+  override volumeType(): bigint {
+    return this.volume;
+  }
+}
+
+/** What opening it is refused with; nothing stays open. */
+function refusal(fileSystem: ModelFileSystem): { kind: string; problem: string; found: string | undefined; remedy: string | undefined } {
+  const { kind, problem, details } = thrown(() => openTarget(fileSystem, IMAGE_PATH));
+  expect(details.file).toBe(IMAGE_PATH);
+  expect(fileSystem.openFiles).toBe(0);
+  expect(fileSystem.operations).toEqual([]);
+  return { kind, problem, found: details.found, remedy: details.remedy };
+}
+
+describe('openTarget', () => {
+  test('gives the file, its directory and its name, locked; closing it leaves nothing open', () => {
+    const fileSystem = new Directory();
+    const target = openTarget(fileSystem, IMAGE_PATH);
+    expect(target).toMatchObject({ name: IMAGE, file: { size: 100 }, status: { links: 1n } });
+    expect(fileSystem.openFiles).toBe(2);
+    expect(isStillInPlace(target)).toBe(true);
     closeTarget(target);
-    expect(seen.filter((name) => name.includes('journal'))).toEqual([journalNameOf(basename(image))]);
-    expect(statSync(link).ino).toBe(statSync(image).ino);
+    expect(fileSystem.openFiles).toBe(0);
   });
 
-  test.each<[string, (path: string) => void, number]>([
-    [
-      'a directory',
-      (path) => {
-        mkdirSync(path);
-      },
-      3,
-    ],
-    [
-      'a FIFO',
-      (path) => {
-        execFileSync('mkfifo', [path]);
-      },
-      3,
-    ],
-    [
-      'a link that leads nowhere',
-      (path) => {
-        symlinkSync('/nowhere/at/all', path);
-      },
-      5,
-    ],
-    [
-      'a link to itself',
-      (path) => {
-        symlinkSync(path, path);
-      },
-      5,
-    ],
-    [
-      'a link to /dev/null',
-      (path) => {
-        symlinkSync('/dev/null', path);
-      },
-      3,
-    ],
-    [
-      'a file with two names',
-      (path) => {
-        writeFileSync(path, original);
-        linkSync(path, `${path}.second`);
-      },
-      4,
-    ],
-    [
-      'a setuid file',
-      (path) => {
-        writeFileSync(path, original);
-        chmodSync(path, 0o4755);
-      },
-      4,
-    ],
-  ])('is not %s', (_, make, code) => {
-    const path = join(folder, `special-${code}-${_.replaceAll(/\W/g, '')}`);
-    make(path);
-    for (const args of [
-      ['apply', path, ...ADD],
-      ['recover', path],
-    ])
-      expect(runHere(args).status).toBe(code);
-  });
-
-  test('is not a file that was replaced meanwhile', () => {
-    const image = copyOf('tiny-ppc64', folder);
-    const other = `${image}.other`;
-    writeFileSync(other, original);
-    let replaced = false;
-    const fileSystem: FileSystem = new Proxy(nodeFileSystem, {
-      get: (target, name) => {
-        if (name !== 'sync') return Reflect.get(target, name) as unknown;
-        return (descriptor: number) => {
-          target.sync(descriptor);
-          if (!replaced) renameSync(other, image);
-          replaced = true;
-        };
-      },
+  test('a file that is gone by then, and one that cannot be looked up without /proc', () => {
+    const gone = new Directory();
+    gone.remove(IMAGE_PATH);
+    gone.operations.length = 0;
+    expect(refusal(gone)).toMatchObject({ kind: 'io', problem: 'it went away while it was opened' });
+    const blind = new Directory();
+    blind.statusIn = () => undefined;
+    expect(refusal(blind)).toMatchObject({
+      kind: 'io',
+      problem: 'cannot open: /proc is not mounted',
+      remedy: 'mount it: mount -t proc proc /proc',
     });
-    const target = openTarget(fileSystem, image);
-    const patch = { runs: [{ position: 100, before: original.subarray(100, 102), after: Uint8Array.of(1, 2) }], markers: [] };
-    const error = thrown(() => {
-      commitPatch(target, patch, { live: false });
-    });
-    expect(error.message).toContain('replaced');
-    expect(Buffer.from(target.file.read(0, target.file.size)).equals(original)).toBe(true);
-    closeTarget(target);
-    expect(readFileSync(image).equals(original)).toBe(true);
-    expect(runHere(['recover', image]).stdout).toContain('no patch was interrupted');
   });
 
-  test('its directory may be moved meanwhile', () => {
-    const place = join(folder, 'place');
-    mkdirSync(place);
-    const image = join(place, 'image');
-    writeFileSync(image, original);
-    const target = openTarget(nodeFileSystem, image);
-    renameSync(place, `${place}-moved`);
-    mkdirSync(place);
-    commitPatch(
-      target,
-      { runs: [{ position: 100, before: original.subarray(100, 102), after: Uint8Array.of(1, 2) }], markers: [0] },
-      { live: false },
-    );
-    closeTarget(target);
-    expect(readFileSync(join(`${place}-moved`, 'image')).subarray(100, 102)).toEqual(Buffer.of(1, 2));
-    expect(spawnSync('ls', ['-A', place], { encoding: 'utf8' }).stdout).toBe('');
+  test.each<[string, Partial<FileStatus>, Partial<FileStatus>]>([
+    ['by its name', { kind: 'other' }, {}],
+    ['once it is open', {}, { kind: 'directory' }],
+  ])('what is no regular file %s', (_, entry, opened) => {
+    const fileSystem = new Directory();
+    Object.assign(fileSystem, { entry, opened });
+    expect(refusal(fileSystem).kind).toBe('input');
   });
 
-  test('is refused when it holds other bytes than those that were planned with', () => {
-    const image = copyOf('tiny-ppc64', folder);
-    const target = openTarget(nodeFileSystem, image);
-    const patch = { runs: [{ position: 100, before: Uint8Array.of(0xee, 0xef), after: Uint8Array.of(1, 2) }], markers: [] };
-    const error = thrown(() => {
-      commitPatch(target, patch, { live: false });
+  test.each<[string, Partial<FileStatus>]>([
+    ['inode', { inode: 999n }],
+    ['device', { device: 999n }],
+  ])('a file that is another one by its %s once it is open', (_, opened) => {
+    const fileSystem = new Directory();
+    fileSystem.opened = opened;
+    expect(refusal(fileSystem)).toEqual({
+      kind: 'refused',
+      problem: 'this file is not patched',
+      found: 'it was exchanged while it was opened',
+      remedy: 'try again',
     });
-    expect(error.kind).toBe('refused');
-    closeTarget(target);
-    expect(readFileSync(image).equals(original)).toBe(true);
   });
 
-  test('another process that patches it is waited for by nobody: busy, exit 5', () => {
-    const image = copyOf('tiny-ppc64', folder);
-    const target = openTarget(nodeFileSystem, image);
-    expect(runHere(['apply', image, ...ADD])).toMatchObject({
-      status: 5,
-      stderr: expect.stringContaining('another process is patching it') as string,
+  test.each<[string, Partial<Directory>, string]>([
+    ['with three names', { opened: { links: 3n } }, 'it has 3 names, and a journal beside one is not seen from the others'],
+    ['that is setuid', { opened: { mode: 0o4755 } }, 'it is setuid or setgid'],
+    ['that is setgid', { opened: { mode: 0o2755 } }, 'it is setuid or setgid'],
+    ['on hugetlbfs', { volume: 0x958458f6n }, 'it is on hugetlbfs, which does not take write(2)'],
+  ])('a file %s', (_, more, found) => {
+    expect(refusal(Object.assign(new Directory(), more))).toMatchObject({ kind: 'refused', found });
+  });
+
+  test('a file that another process patches', () => {
+    const fileSystem = new Directory();
+    fileSystem.isLocked = true;
+    expect(refusal(fileSystem)).toMatchObject({
+      kind: 'io',
+      problem: 'another process is patching it',
+      remedy: 'nothing was written; try again when it has finished',
     });
+  });
+
+  test('closing that fails is not told: what was written is on the disk', () => {
+    const fileSystem = new Directory();
+    const target = openTarget(fileSystem, IMAGE_PATH);
+    const closed: number[] = [];
+    fileSystem.close = (descriptor) => {
+      closed.push(descriptor);
+      throw new Error('cannot close');
+    };
     closeTarget(target);
-    expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 0 });
+    expect(closed).toEqual([target.file.descriptor, target.directory]);
   });
 });
 
-describe.skipIf(!isRoot)('as root', () => {
-  test('an immutable or append-only file is left alone', () => {
-    for (const flag of ['i', 'a']) {
-      const image = copyOf('tiny-ppc64', folder);
-      if (spawnSync('chattr', [`+${flag}`, image]).status !== 0) continue;
-      try {
-        expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 5 });
-      } finally {
-        spawnSync('chattr', [`-${flag}`, image]);
-      }
-      expect(readFileSync(image).equals(original)).toBe(true);
-    }
-  });
-
-  test('a read-only mount is left alone', () => {
-    const mount = join(folder, 'read-only');
-    mkdirSync(mount);
-    if (spawnSync('mount', ['-t', 'tmpfs', 'none', mount]).status !== 0) return;
-    try {
-      const image = join(mount, 'image');
-      writeFileSync(image, original);
-      expect(spawnSync('mount', ['-o', 'remount,ro', mount]).status).toBe(0);
-      expect(runHere(['inspect', image]).status).toBe(0);
-      expect(runHere(['apply', image, ...ADD])).toMatchObject({ status: 5, stderr: expect.stringContaining('EROFS') as string });
-      expect(readFileSync(image).equals(original)).toBe(true);
-    } finally {
-      spawnSync('umount', [mount]);
-    }
-  });
-});
-
-test('a time of last write in the future does not stop readers', () => {
-  const image = copyOf('tiny-ppc64', folder);
-  utimesSync(image, new Date('2099-01-01'), new Date('2099-01-01'));
-  expect(runHere(['inspect', image]).status).toBe(0);
-  unlinkSync(image);
+test('a file of that name that is another one is not in place', () => {
+  const fileSystem = new Directory();
+  const target = openTarget(fileSystem, IMAGE_PATH);
+  fileSystem.entry = { inode: 999n };
+  expect(isStillInPlace(target)).toBe(false);
+  fileSystem.entry = { device: 999n };
+  expect(isStillInPlace(target)).toBe(false);
+  fileSystem.entry = {};
+  fileSystem.remove(`${FOLDER}/${IMAGE}`);
+  expect(isStillInPlace(target)).toBe(false);
 });
