@@ -4,7 +4,7 @@ import { capacityOf, knownCpus } from '../description/capacity.js';
 import { missed, verdict } from './answer.js';
 import { dumpedSize, memoryTable } from './coverage.js';
 import { html, shortened, type Content, type Html } from './html.js';
-import { ROWS } from './lanes.js';
+import { ROWS } from './map/lanes.js';
 import type { Checked, ReportSubject } from './subject.js';
 import { table, type Row } from './table.js';
 import { address, count, counted, ids, size } from './words.js';

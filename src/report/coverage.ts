@@ -5,7 +5,7 @@ import type { Range } from '../memory/range.js';
 import { merged, totalSize } from '../memory/range-set.js';
 import { formatSize } from '../text/numbers.js';
 import { html, type Content, type Html } from './html.js';
-import { ROWS } from './lanes.js';
+import { ROWS } from './map/lanes.js';
 import { memoryWanted, type ReportSubject } from './subject.js';
 import { table, type Column, type Row } from './table.js';
 import { address, counted, percent, size } from './words.js';

@@ -8,7 +8,7 @@ import { segmentRange } from '../image/segment.js';
 import { FORMAT_NAMES } from '../image/containers/recognise.js';
 import { formatSize } from '../text/numbers.js';
 import { html, shortened, type Content, type Html } from './html.js';
-import { ROWS } from './lanes.js';
+import { ROWS } from './map/lanes.js';
 import type { ReportSubject } from './subject.js';
 import { table, type Row } from './table.js';
 import { address, count, counted, size } from './words.js';

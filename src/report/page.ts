@@ -9,7 +9,7 @@ import { FORMAT_NAMES } from '../image/containers/recognise.js';
 import { factsSection } from './facts.js';
 import { findingsSection } from './findings.js';
 import { Html, html, shortened, withCode, type Content } from './html.js';
-import { mapSection } from './map-section.js';
+import { mapSection } from './map/map-section.js';
 import { SCRIPT } from './script.js';
 import { STYLE } from './style.js';
 import { memoryWanted, type ReportSubject } from './subject.js';

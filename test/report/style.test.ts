@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MARK_KINDS } from '../../src/report/memory-map.js';
+import { MARK_KINDS } from '../../src/report/map/memory-map.js';
 import { STYLE } from '../../src/report/style.js';
 
 /** The colours of the light page, and those of the dark one. */

@@ -1,9 +1,9 @@
-import { crashMemoryOf } from '../description/crash-memory.js';
-import type { KdumpImage } from '../image/image.js';
-import { segmentRange } from '../image/segment.js';
-import { overlaps, type Range } from '../memory/range.js';
+import { crashMemoryOf } from '../../description/crash-memory.js';
+import type { KdumpImage } from '../../image/image.js';
+import { segmentRange } from '../../image/segment.js';
+import { overlaps, type Range } from '../../memory/range.js';
 import type { Lane, MapEntry } from './memory-map.js';
-import { memoryWanted, type ReportSubject } from './subject.js';
+import { memoryWanted, type ReportSubject } from '../subject.js';
 
 /** Ids of the table rows that the maps lead to. */
 export const ROWS = {

@@ -1,10 +1,10 @@
-import { hex } from '../errors.js';
-import { formatRange, sizeOf } from '../memory/range.js';
-import { formatSize } from '../text/numbers.js';
-import { html, type Html } from './html.js';
+import { hex } from '../../errors.js';
+import { formatRange, sizeOf } from '../../memory/range.js';
+import { formatSize } from '../../text/numbers.js';
+import { html, type Html } from '../html.js';
 import { density, hasGroups, isTiny, type Mark, type MemoryMap } from './memory-map.js';
 import { placeOf, roundAddresses } from './scale.js';
-import { counted, size } from './words.js';
+import { counted, size } from '../words.js';
 
 /*
  * Everything across is in percent of the width and everything down in pixels, so that the same drawing fits any page, and zooming in is nothing

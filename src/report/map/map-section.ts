@@ -1,11 +1,11 @@
-import { formatRange, sizeOf, type Range } from '../memory/range.js';
-import { formatSize } from '../text/numbers.js';
-import { html, type Html } from './html.js';
+import { formatRange, sizeOf, type Range } from '../../memory/range.js';
+import { formatSize } from '../../text/numbers.js';
+import { html, type Html } from '../html.js';
 import { crashKernelLanes, overviewLanes } from './lanes.js';
 import { MARK_KINDS, hasGroups, isTiny, memoryMapOf, windowsOf, type Lane, type MarkKind, type MemoryMap } from './memory-map.js';
 import { drawMap, patterns, swatch } from './memory-map-svg.js';
-import type { ReportSubject } from './subject.js';
-import { about, count, counted, size } from './words.js';
+import type { ReportSubject } from '../subject.js';
+import { about, count, counted, size } from '../words.js';
 
 const ZOOMS = [1, 4, 16, 64] as const;
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Range } from '../../src/memory/range.js';
-import { placeOf, ratio, roundAddresses, scaleFor } from '../../src/report/scale.js';
+import type { Range } from '../../../src/memory/range.js';
+import { placeOf, ratio, roundAddresses, scaleFor } from '../../../src/report/map/scale.js';
 
 const GIB = 1n << 30n;
 const TIB = 1n << 40n;

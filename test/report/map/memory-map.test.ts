@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { sizeOf, type Range } from '../../src/memory/range.js';
-import { density, hasGroups, isTiny, memoryMapOf, windowsOf, type Lane, type MapEntry } from '../../src/report/memory-map.js';
+import { sizeOf, type Range } from '../../../src/memory/range.js';
+import { density, hasGroups, isTiny, memoryMapOf, windowsOf, type Lane, type MapEntry } from '../../../src/report/map/memory-map.js';
 
 const MIB = 1n << 20n;
 const GIB = 1n << 30n;

@@ -1,5 +1,5 @@
-import { byStart, sizeOf, type Range } from '../memory/range.js';
-import { merged, totalSize } from '../memory/range-set.js';
+import { byStart, sizeOf, type Range } from '../../memory/range.js';
+import { merged, totalSize } from '../../memory/range-set.js';
 
 /** A stretch of the axis: memory to scale, or a long hole that is cut short. */
 export interface ScalePiece {

@@ -1,5 +1,5 @@
-import { contains, intersection, sizeOf, type Range } from '../memory/range.js';
-import { merged } from '../memory/range-set.js';
+import { contains, intersection, sizeOf, type Range } from '../../memory/range.js';
+import { merged } from '../../memory/range-set.js';
 import { placeOf, ratio, scaleFor, sortedByStart, type Scale } from './scale.js';
 
 /** What a range on a map is. Each has its own colour and pattern. */
