@@ -22,12 +22,17 @@ export function readDescription(memory: PhysicalMemory, segments: readonly Segme
   const fdt = segments.find(({ name }) => name === 'fdt');
   if (elfcorehdr === undefined) throw new KdumpError('input', 'the image has no elfcorehdr segment');
   return {
-    elfcorehdr: {
-      address: elfcorehdr.address,
-      contents: within({ segment: 'elfcorehdr' }, () => readElfcorehdr(memory, elfcorehdr.address, elfcorehdr.memorySize)),
-    },
-    fdt: fdt === undefined ? null : { address: fdt.address, tree: readFdt(memory, fdt.address, fdt.memorySize) },
+    elfcorehdr: { address: elfcorehdr.address, contents: inSegment(memory, elfcorehdr, readElfcorehdr) },
+    fdt: fdt === undefined ? null : { address: fdt.address, tree: inSegment(memory, fdt, readFdt) },
   };
+}
+
+function inSegment<T>(
+  memory: PhysicalMemory,
+  { name, address, memorySize }: Segment,
+  read: (memory: PhysicalMemory, address: bigint, room: bigint) => T,
+): T {
+  return within({ segment: name }, () => read(memory, address, memorySize));
 }
 
 /** The elfcorehdr in the `room` bytes from `address`: only its header and program headers are read. @throws KdumpError `input` */
