@@ -1,14 +1,19 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { KdumpError } from '../../src/errors.js';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import type { PlanOptions } from '../../src/plan/plan.js';
 import { closeImage, openImage } from '../../src/image/open.js';
+import type { Change } from '../../src/machine/change.js';
 import { EventReader } from '../../src/machine/events/event-reader.js';
-import { planBurst } from '../../src/watch/plan-burst.js';
+import { reportToJson, type WatchEvent } from '../../src/watch/event.js';
+import { planBurst, reportWithoutImage } from '../../src/watch/plan-burst.js';
 import type { ResolveContext } from '../../src/watch/resolve.js';
+import { rangeOfSize } from '../../src/memory/range.js';
 import { cells, node, prop } from '../fdt/build.js';
 import { build, packedFile, partsOf, type ArchitectureName } from '../helpers/build-image.js';
 import { scratchFolder } from '../helpers/run.js';
+import { thrown } from '../helpers/thrown.js';
 
 const folder = scratchFolder();
 const MIB = 1n << 20n;
@@ -136,4 +141,106 @@ test('of many events those that cannot be made are found in few attempts', () =>
   expect(outcomes.filter((each) => each.startsWith('applied'))).toHaveLength(500);
   expect(outcomes[250]).toBe('refused add');
   expect(performance.now() - started).toBeLessThan(10_000);
+});
+
+describe('reports', () => {
+  const memory = (action: 'add' | 'remove', start: bigint, size = 0x1000_0000n): Change => ({ action, memory: rangeOfSize(start, size) });
+  const qmp = (text: string, ...changes: Change[]): WatchEvent => ({ line: undefined, text, source: 'qmp', changes });
+  const told = (error: KdumpError): WatchEvent => ({ line: 3, text: 'text', source: 'unknown', error });
+
+  /** Outcome and reason of each event, for the x86_64 image. */
+  function reported(events: readonly WatchEvent[], more: Partial<ResolveContext> = {}): string[] {
+    const image = openImage(nodeFileSystem, x86);
+    try {
+      const { reports } = planBurst(events, { image, blockSize: 128n * MIB, removedThreads: new Set(), ...more }, {});
+      return reports.map(({ outcome, reason }) => `${outcome}: ${reason}`);
+    } finally {
+      closeImage(image);
+    }
+  }
+
+  test('name the event that overtakes another, or says the same: by its line, or by its text', () => {
+    const change = memory('add', 0x1_0000_0000n);
+    expect(reported([qmp('DIMM dimm1', change), qmp('again', change)])).toEqual(['applied: ', 'nothing to do: DIMM dimm1 says the same']);
+    const events = new EventReader().push(
+      Buffer.from(['add', 'remove'].map((action) => `{"action":"${action}","memory":{"start":"0x100000000","size":"16M"}}\n`).join('')),
+    );
+    expect(reported(events)).toEqual(['nothing to do: overtaken by line 2', 'nothing to do: it is not listed']);
+  });
+
+  test('say why nothing is to be done', () => {
+    expect(reported([qmp('none'), qmp('listed', memory('add', 0x200000n, 0x1000n))])).toEqual([
+      'nothing to do: ',
+      'nothing to do: it is listed already',
+    ]);
+  });
+
+  test('of an event of several changes: all are made, or none', () => {
+    const bad = memory('add', 0x3000000n, 0x2000000n);
+    const [whole, half] = reported([
+      qmp('good', memory('add', 0x1_0000_0000n), memory('add', 0x2_0000_0000n)),
+      qmp('bad', memory('add', 0x3_0000_0000n), bad),
+    ]);
+    expect(whole).toBe('applied: ');
+    expect(half).toMatch(/^refused: .*cannot add memory 0x3000000-0x4ffffff/);
+  });
+
+  test('of blocks that were joined: those that can be made are', () => {
+    // Block 0 is listed in part only, but for the first MiB, which no dump has.
+    const blocks = new EventReader().push(Buffer.from([32, 33, 0].map((number) => block('online', number)).join('')));
+    expect(reported(blocks).map((each) => each.split(':')[0])).toEqual(['applied', 'applied', 'refused']);
+  });
+
+  test('of what could not be read or meant go by whose fault it was', () => {
+    expect(reported([told(new KdumpError('usage', 'unreadable')), told(new KdumpError('refused', 'not meant'))])).toEqual([
+      'malformed: unreadable',
+      'refused: not meant',
+    ]);
+    for (const [kind, outcome] of [
+      ['usage', 'malformed'],
+      ['io', 'failed'],
+      ['refused', 'refused'],
+    ] as const) {
+      expect(reportWithoutImage(told(new KdumpError(kind, 'why')))).toMatchObject({ outcome, changes: [], reason: 'why' });
+    }
+    expect(reportWithoutImage(qmp('other'))).toMatchObject({ outcome: 'ignored' });
+  });
+
+  test('more than 2^18 changes at once are refused from there on', () => {
+    const many = Array.from({ length: 1 << 18 }, () => memory('add', 0x200000n, 0x1000n));
+    const reports = reported([{ ...qmp('all'), changes: many } as WatchEvent, qmp('one more', memory('add', 0x1_0000_0000n))]);
+    expect(reports[0]).toBe('nothing to do: it is listed already');
+    expect(reports[1]).toBe('refused: too many changes at once: expected at most 262144; send them in pieces');
+  });
+
+  test('a failing disk is no refusal', () => {
+    const broken = { ...openImage(nodeFileSystem, x86) };
+    closeImage(broken);
+    expect(
+      thrown(() =>
+        planBurst([qmp('any', memory('add', 0x1_0000_0000n))], { image: broken, blockSize: undefined, removedThreads: new Set() }, {}),
+      ).kind,
+    ).toBe('io');
+  });
+
+  test('as JSON have the number of the write, and the pause where there was one, only if something was applied', () => {
+    const [event] = new EventReader().push(Buffer.from('{"action":"add","memory":{"start":"0x100000000","size":"16M"}}\n'));
+    const report = { event: event ?? expect.fail('no event'), changes: [], reason: '' };
+    expect(reportToJson({ ...report, outcome: 'applied' }, { number: 2, pausedMs: 1.5 })).toMatchObject({
+      line: 1,
+      reason: null,
+      write: 2,
+      pausedMs: 1.5,
+    });
+    expect(reportToJson({ ...report, outcome: 'applied' }, { number: 2, pausedMs: undefined })).not.toHaveProperty('pausedMs');
+    expect(reportToJson({ ...report, outcome: 'ignored', reason: 'why' }, { number: 2, pausedMs: 1.5 })).toMatchObject({
+      write: null,
+      reason: 'why',
+    });
+    expect(reportToJson({ ...report, event: qmp('DIMM'), outcome: 'planned' }, undefined)).toMatchObject({
+      line: null,
+      event: 'DIMM',
+      write: null,
+    });
+  });
 });
