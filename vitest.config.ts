@@ -8,6 +8,7 @@ export const LONG = [
   'test/conformance/qemu-dumps.test.ts',
   'test/examples/ansible.test.ts',
   'test/examples/ci-jobs.test.ts',
+  'test/library/examples.test.ts',
 ];
 
 /** Folders of src of whose branches 95 % have to be gone through. */

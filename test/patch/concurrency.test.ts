@@ -1,4 +1,0 @@
-import { patchedBy } from './crowd.js';
-
-// 64 in test/long.
-patchedBy(6);
