@@ -1,5 +1,5 @@
 import { KdumpError, printable } from '../errors.js';
-import { readCells, readU32, u32At } from '../fdt/cells.js';
+import { readCells, u32At } from '../fdt/cells.js';
 
 /** Whether the kernel takes a node for a CPU's: `device_type` is `cpu` (update_cpus_node in arch/powerpc/kexec/core_64.c). */
 export function isCpuType(deviceType: Uint8Array | undefined): boolean {
@@ -13,9 +13,13 @@ export function isCpuType(deviceType: Uint8Array | undefined): boolean {
  * @throws KdumpError `input`
  */
 export function cpuIdCells(addressCells: Uint8Array | undefined): number {
-  const cells = addressCells === undefined ? 2 : readU32(addressCells);
+  if (addressCells === undefined) return 2;
+  const cells = addressCells.length === 4 ? u32At(addressCells, 0) : undefined;
   if (cells === 1 || cells === 2) return cells;
-  throw new KdumpError('input', '#address-cells of /cpus does not suit CPU ids', { found: String(cells), expected: '1 or 2' });
+  throw new KdumpError('input', '#address-cells of /cpus does not suit CPU ids', {
+    found: cells === undefined ? `${addressCells.length} bytes` : String(cells),
+    expected: 'one cell, 1 or 2',
+  });
 }
 
 /** The id in the `reg` of a CPU node, in the first `cells` cells of it. @throws KdumpError `input` */

@@ -17,7 +17,15 @@ describe('ids', () => {
   test.each([0, 3])('of %d cells are refused', (cells) => {
     expect(thrown(() => cpuIdCells(encodeU32(cells)))).toMatchObject({
       kind: 'input',
-      details: { found: String(cells), expected: '1 or 2' },
+      details: { found: String(cells), expected: 'one cell, 1 or 2' },
+    });
+  });
+
+  test('of a count that is not one cell are refused, with the name of the property', () => {
+    expect(thrown(() => cpuIdCells(new Uint8Array(2)))).toMatchObject({
+      kind: 'input',
+      problem: '#address-cells of /cpus does not suit CPU ids',
+      details: { found: '2 bytes' },
     });
   });
 

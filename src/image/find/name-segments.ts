@@ -43,7 +43,7 @@ function bootParameters(memory: PhysicalMemory, segments: readonly UnnamedSegmen
   return undefined;
 }
 
-/** The purgatory is the one with the region table; a single segment left that the table covers is the kernel. */
+/** The purgatory is the one with the region table; a single segment left is the kernel. */
 function nameByElimination(
   memory: PhysicalMemory,
   segments: readonly UnnamedSegment[],
