@@ -1,7 +1,7 @@
-// Bundles the command-line program into one file, beside the few lines that start it and V8's code cache for this Node.
+// Bundles the command-line program into one file, beside the few lines that start it.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,14 +42,13 @@ function replace(path, contents, mode) {
 }
 
 mkdirSync(at('dist'), { recursive: true });
-for (const name of readdirSync(at('dist'))) if (name.endsWith('.cache')) rmSync(at(`dist/${name}`));
 replace(at('dist/program.cjs'), `${code}//${id}`, 0o644);
 replace(at('dist/kdump-hotplug.cjs'), readFileSync(at('scripts/build/start.cjs')), 0o755);
 fillCaches();
 
 /**
- * The first run of each command makes its cache, with the functions that it used: so here one change is made, looked at and taken back. Where a
- * command does not work, for want of flock(1) say, it is without a cache.
+ * The first run of each command makes its code cache (build/start.cjs), with the functions that it used: so here one change is made, looked at and
+ * rolled back, and no measurement or test begins with compiling. Where a command does not work, for want of flock(1) say, it is without a cache.
  */
 function fillCaches() {
   const directory = mkdtempSync(join(tmpdir(), 'kdump-hotplug-build-'));

@@ -1,22 +1,24 @@
-import { readdirSync, readFileSync } from 'node:fs';
-
-const SECURITY = 'http://security.debian.org/debian-security';
+import { readFileSync, readdirSync } from 'node:fs';
 
 /** Where packages and their security updates come from. */
 export interface Mirror {
   readonly main: string;
-  readonly security: readonly string[];
+  /** undefined where none is named. */
+  readonly security: string | undefined;
 }
 
-/** The Debian archive to take packages from: what the environment says, else what this machine's apt uses, else Debian's own. */
+/**
+ * The Debian archive to take packages from: what the environment says, else what this machine's apt uses.
+ *
+ * @throws Error that says so where neither names one
+ */
 export function debianMirror(): Mirror {
   const given = process.env.KDUMP_HOTPLUG_E2E_MIRROR?.replace(/\/+$/, '') ?? '';
-  if (given !== '') return { main: given, security: [`${given}-security`] };
-  const security = archiveOfThisMachine(/^(https?|file):\/\/.*\/debian-security\/?$/);
-  return {
-    main: archiveOfThisMachine(/^(https?|file):\/\/.*\/debian\/?$/) ?? 'http://deb.debian.org/debian',
-    security: [...new Set([...(security === undefined ? [] : [security]), SECURITY])],
-  };
+  if (given !== '') return { main: given, security: `${given}-security` };
+  const main = archiveOfThisMachine(/^(https?|file):\/\/.*\/debian\/?$/);
+  if (main === undefined)
+    throw new Error("this machine's apt sources name no Debian archive, and KDUMP_HOTPLUG_E2E_MIRROR, which could name one, is not set");
+  return { main, security: archiveOfThisMachine(/^(https?|file):\/\/.*\/debian-security\/?$/) };
 }
 
 function archiveOfThisMachine(path: RegExp): string | undefined {
@@ -30,16 +32,14 @@ function archiveOfThisMachine(path: RegExp): string | undefined {
 }
 
 function sources(): string[] {
+  const more = readOr([], () => readdirSync('/etc/apt/sources.list.d').map((name) => `/etc/apt/sources.list.d/${name}`));
+  return ['/etc/apt/sources.list', ...more].flatMap((path) => readOr([], () => [readFileSync(path, 'utf8')]));
+}
+
+function readOr<T>(otherwise: T, read: () => T): T {
   try {
-    const more = readdirSync('/etc/apt/sources.list.d').map((name) => `/etc/apt/sources.list.d/${name}`);
-    return ['/etc/apt/sources.list', ...more].flatMap((path) => {
-      try {
-        return [readFileSync(path, 'utf8')];
-      } catch {
-        return [];
-      }
-    });
+    return read();
   } catch {
-    return [];
+    return otherwise;
   }
 }

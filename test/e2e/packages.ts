@@ -126,7 +126,7 @@ function sourcesOf({ suite, next }: PackageSet): [Source, ...Source[]] {
   const { main, security } = debianMirror();
   return [
     { archive: main, suite },
-    ...security.map((archive) => ({ archive, suite: `${suite}-security` })),
+    ...(security === undefined ? [] : [{ archive: security, suite: `${suite}-security` }]),
     { archive: main, suite: next },
   ];
 }

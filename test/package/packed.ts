@@ -35,14 +35,13 @@ export interface Packed {
   readonly files: readonly PackedFile[];
 }
 
-/** Builds a copy of this tree in `folder`, so that nothing of an earlier build is in it, and packs it. */
+/** Packs a copy of this tree in `folder` in which nothing is built yet: what is packed is what `npm pack` builds first. */
 export function pack(folder: string): Packed {
   const tree = join(folder, 'tree');
   mkdirSync(tree);
   for (const name of SOURCES) cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   for (const name of NEEDED) symlinkSync(join(ROOT, name), join(tree, name), 'dir');
-  npm(tree, 'run', '--silent', 'build');
-  const [packed] = JSON.parse(npm(tree, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)) as [
+  const [packed] = JSON.parse(npm(tree, 'pack', '--silent', '--json', '--pack-destination', folder)) as [
     { filename: string; size: number; unpackedSize: number; files: PackedFile[] },
   ];
   return { ...packed, tarball: join(folder, packed.filename) };

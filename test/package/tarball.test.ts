@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -25,6 +25,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as
   scripts: Record<string, string>;
   repository?: unknown;
 };
+const packedManifest = (place: string): object => JSON.parse(readFileSync(join(place, 'package.json'), 'utf8')) as object;
 const paths = (): string[] => packed.files.map(({ path }) => path);
 
 describe('contents', () => {
@@ -71,9 +72,24 @@ describe('contents', () => {
   });
 
   test('the manifest: nothing runs at install, and no repository is named', () => {
-    const installing = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'prepack', 'postpack'];
+    const installing = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'postpack'];
     expect(Object.keys(manifest.scripts).filter((name) => installing.includes(name))).toEqual([]);
     expect(manifest.repository).toBeUndefined();
+  });
+
+  // npm links the pages of a list alone, although its documentation allows one name.
+  test('the man page is one of a list, and npm install --global puts it where man looks', () => {
+    const prefix = join(folder, 'global');
+    // Without what it depends on, which no registry is asked for: the program has it all in one file.
+    const alone = join(folder, 'alone');
+    mkdirSync(alone);
+    execFileSync('tar', ['-xzf', packed.tarball, '-C', alone]);
+    const place = join(alone, 'package');
+    writeFileSync(join(place, 'package.json'), JSON.stringify({ ...packedManifest(place), dependencies: {}, scripts: {} }));
+    const tarball = join(alone, execFileSync('npm', ['pack', '--silent', place], { cwd: alone, encoding: 'utf8' }).trim());
+    const { status } = spawnSync('npm', ['install', '--global', '--prefix', prefix, '--offline', '--ignore-scripts', tarball]);
+    expect(status).toBe(0);
+    expect(readFileSync(join(prefix, 'share/man/man1/kdump-hotplug.1'), 'utf8')).toMatch(/^\.TH /m);
   });
 });
 
@@ -161,19 +177,28 @@ describe.each(NODES)('the program on Node %i, in an empty folder', (major) => {
 
   function run(...args: string[]): { status: number | null; stdout: string; stderr: string } {
     const program = join(at, 'package/node_modules/kdump-hotplug/dist/kdump-hotplug.cjs');
-    const { status, stdout, stderr } = spawnSync('path' in node ? node.path : '', [program, ...args], { cwd: at, encoding: 'utf8' });
+    const env = { ...process.env, XDG_CACHE_HOME: join(at, 'cache') };
+    const { status, stdout, stderr } = spawnSync('path' in node ? node.path : '', [program, ...args], { cwd: at, encoding: 'utf8', env });
     return { status, stdout, stderr };
   }
   /** The caches, and when each was written. */
   function caches(): Map<string, number> {
-    const dist = join(at, 'package/node_modules/kdump-hotplug/dist');
-    const names = readdirSync(dist).filter((name) => name.endsWith('.cache'));
-    return new Map(names.map((name) => [name, statSync(join(dist, name)).mtimeMs]));
+    const place = join(at, 'cache/kdump-hotplug');
+    const names = existsSync(place) ? readdirSync(place) : [];
+    return new Map(names.map((name) => [name, statSync(join(place, name)).mtimeMs]));
+  }
+  /** The files of the package, and when each was written. */
+  function packageFiles(): [string, number][] {
+    const place = join(at, 'package/node_modules/kdump-hotplug');
+    return readdirSync(place, { recursive: true, encoding: 'utf8' })
+      .sort()
+      .map((name) => [name, statSync(join(place, name)).mtimeMs]);
   }
 
-  test('inspects, applies, undoes and reports; each code cache is made once and used', ({ skip }) => {
+  test("inspects, applies, undoes and reports; each code cache is made once, in the user's cache folder, and used", ({ skip }) => {
     if ('missing' in node) skip(node.missing);
     expect(caches().size).toBe(0);
+    const installed = packageFiles();
     expect(run('--version')).toEqual({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
     expect(caches().size).toBe(1);
 
@@ -192,5 +217,15 @@ describe.each(NODES)('the program on Node %i, in an empty folder', (major) => {
     for (const command of ['inspect', 'check']) expect(run(command, 'image.kdump')).toMatchObject({ status: 0 });
     expect(run('--version')).toMatchObject({ status: 0 });
     expect(caches()).toEqual(made);
+    expect(packageFiles()).toEqual(installed);
+  });
+
+  test('writes no code cache below a folder that others can write to', ({ skip }) => {
+    if ('missing' in node) skip(node.missing);
+    rmSync(join(at, 'cache'), { recursive: true, force: true });
+    mkdirSync(join(at, 'cache'));
+    chmodSync(join(at, 'cache'), 0o777);
+    expect(run('inspect', 'image.kdump')).toMatchObject({ status: 0 });
+    expect(readdirSync(join(at, 'cache'))).toEqual([]);
   });
 });
