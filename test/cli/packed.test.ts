@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Capture } from '../helpers/capture-image.js';
@@ -53,7 +53,9 @@ describe.each(IMAGES)('%s', (name) => {
 
   test('packing twice gives the same bytes', () => {
     const again = join(folder, `${name}-again.kdump`);
-    expect(run(['pack', '--manifest', join(FIXTURES, 'manifests', `${name}.json`), '-o', again])).toMatchObject({ status: 0 });
+    expect(run(['pack', '--allow-outside', '--manifest', join(FIXTURES, 'manifests', `${name}.json`), '-o', again])).toMatchObject({
+      status: 0,
+    });
     expect(readFileSync(again).equals(readFileSync(fixtureImage(name)))).toBe(true);
   });
 
@@ -68,6 +70,39 @@ describe.each(IMAGES)('%s', (name) => {
     const again = join(folder, `${name}-captured.kdump`);
     expect(run(['capture', fixtureImage(name), '-o', again])).toMatchObject({ status: 0 });
     expect(readFileSync(again).equals(readFileSync(fixtureImage(name)))).toBe(true);
+  });
+});
+
+describe('a manifest chooses no file outside its folder', () => {
+  const image = (file: string): string =>
+    JSON.stringify({ architecture: 'ppc64le', segments: [{ name: 'initrd', address: '0x10000000', memorySize: '0x1000', file }] });
+  const place = join(folder, 'received');
+  mkdirSync(join(place, 'below'), { recursive: true });
+  writeFileSync(join(folder, 'secret'), 'nobody is to have this');
+  symlinkSync('../secret', join(place, 'link'));
+  symlinkSync('..', join(place, 'up'));
+  // Its name begins as the folder's does.
+  mkdirSync(`${place}-too`);
+  writeFileSync(join(`${place}-too`, 'file'), 'nor this');
+
+  test.each(['../secret', 'below/../../secret', join(folder, 'secret'), 'link', 'up/secret', '../received-too/file'])('%s', (file) => {
+    writeFileSync(join(place, 'manifest.json'), image(file));
+    const made = join(folder, 'stolen.kdump');
+    const { status, stdout, stderr } = run(['pack', '--manifest', join(place, 'manifest.json'), '-o', made]);
+    expect({ status, stdout }).toEqual({ status: 4, stdout: '' });
+    expect(stderr).toMatch(/^kdump-hotplug: [^\n]*a file outside the manifest's folder: found [^\n]*--allow-outside[^\n]*\n$/);
+    expect(existsSync(made)).toBe(false);
+    // What is read with the option is no image, which is found out later.
+    expect(run(['pack', '--allow-outside', '--manifest', join(place, 'manifest.json'), '-o', made]).stderr).not.toContain('outside');
+  });
+
+  test('a manifest that is reached through a link takes the files beside it', () => {
+    const parts = join(folder, 'parts-beside');
+    expect(run(['extract', fixtureImage('tiny-ppc64'), '--manifest', '-d', parts])).toMatchObject({ status: 0 });
+    symlinkSync(parts, join(folder, 'parts-link'));
+    const made = join(folder, 'beside.kdump');
+    expect(run(['pack', '--manifest', join(folder, 'parts-link/manifest.json'), '-o', made])).toMatchObject({ status: 0, stderr: '' });
+    expect(readFileSync(made).equals(readFileSync(fixtureImage('tiny-ppc64')))).toBe(true);
   });
 });
 

@@ -1,8 +1,8 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import { Option } from 'commander';
 import { architectureNamed, architectures } from '../../arch/registry.js';
 import { alignUp } from '../../bytes/align.js';
-import { KdumpError, within } from '../../errors.js';
+import { KdumpError, printable, within } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { InputFile, readWholeFile } from '../../file/input-file.js';
 import { refuseExisting } from '../../file/new-file.js';
@@ -23,6 +23,7 @@ interface PackOptions extends CommonOptions {
   architecture?: string;
   segment?: readonly ReturnType<typeof parseSegmentOperand>[];
   entry?: bigint;
+  allowOutside?: boolean;
   overwrite?: boolean;
 }
 
@@ -35,6 +36,7 @@ export const packCommand: CommandDefinition = {
       .addOption(new Option('--architecture <name>', 'of the kernel, with --segment').choices(architectures.map((each) => each.name)))
       .option('--segment <name=file@addr[+memsz]>', 'a segment; repeatable', repeated(parseSegmentOperand))
       .option('--entry <addr>', 'kexec entry point, with --segment', operand(parseNumber))
+      .option('--allow-outside', "with --manifest: also takes files outside the manifest's folder")
       .option('--overwrite', 'replace an existing output file')
       .action((options: PackOptions) => {
         act(options, (context) => pack(context, options));
@@ -63,7 +65,7 @@ function pack({ fileSystem, console, progress }: Context, options: PackOptions):
 }
 
 function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path: string) => InputFile): Parameters<typeof packImage>[2] {
-  const { manifest, architecture: name, segment: segments = [], entry = null } = options;
+  const { manifest, architecture: name, segment: segments = [], entry = null, allowOutside = false } = options;
   if (manifest !== undefined) {
     if (name !== undefined || segments.length > 0 || entry !== null) {
       throw new KdumpError('usage', '--manifest says it all', {
@@ -74,7 +76,8 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
     const text = Buffer.from(readWholeFile(fileSystem, manifest, MAX_MANIFEST)).toString('utf8');
     return within({ file: manifest }, () => {
       const parsed = parseManifest(text);
-      const beside = (path: string): InputFile => openFile(resolve(dirname(manifest), path));
+      const beside = (path: string): InputFile =>
+        openFile(allowOutside ? resolve(dirname(manifest), path) : insideFolder(fileSystem, dirname(manifest), path));
       return { ...parsed, segments: manifestSources(parsed.segments, parsed.architecture.byteOrder, beside) };
     });
   }
@@ -89,4 +92,23 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
       return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(BigInt(file.size), SMALLEST_PAGE) }, file);
     }),
   };
+}
+
+/**
+ * Where the file `path` of a manifest in `folder` really is. A manifest may come from anybody: it chooses no file of the reader's to be put into an
+ * image that is passed on.
+ *
+ * @throws KdumpError `refused` when a path or a link leads out of the folder
+ */
+function insideFolder(fileSystem: FileSystem, folder: string, path: string): string {
+  const named = resolve(folder, path);
+  if (!fileSystem.exists(named)) return named;
+  const root = fileSystem.realPath(folder);
+  const real = fileSystem.realPath(named);
+  if (real.startsWith(root.endsWith(sep) ? root : root + sep)) return real;
+  throw new KdumpError('refused', "a file outside the manifest's folder", {
+    found: printable(path === real ? path : `${path}, which is ${real}`),
+    expected: `a file below ${printable(root)}`,
+    remedy: '--allow-outside takes it all the same, if you trust whoever wrote the manifest',
+  });
 }
