@@ -1,15 +1,9 @@
-/**
- * What went wrong, by whose fault it is. The command line maps each kind to one exit code.
- *
- * - `usage`: the command line or a change file is wrong
- * - `input`: the image or another input is damaged, of the wrong kind, or of a kind not supported
- * - `refused`: the change was understood and is not made
- * - `io`: reading or writing failed
- */
-export type KdumpErrorKind = 'usage' | 'input' | 'refused' | 'io';
+import type { ErrorCode, KdumpErrorKind } from './codes.js';
 
 /** What a {@link KdumpError} is about, each where it applies. */
 export interface KdumpErrorDetails {
+  /** One of the codes of the error's kind; without it the first of them. */
+  code?: ErrorCode | undefined;
   /** Path of the file, as the user named it. */
   file?: string;
   /** Segment or structure inside the file: `elfcorehdr`, `fdt`, `program header 12`. */
@@ -29,12 +23,15 @@ export interface KdumpErrorDetails {
 export class KdumpError extends Error {
   override readonly name = 'KdumpError';
   readonly kind: KdumpErrorKind;
+  /** What a program may tell apart. */
+  readonly code: ErrorCode;
   readonly problem: string;
   readonly details: Readonly<KdumpErrorDetails>;
 
   constructor(kind: KdumpErrorKind, problem: string, details: KdumpErrorDetails = {}) {
     super(describe(problem, details), details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = kind;
+    this.code = details.code ?? kind;
     this.problem = problem;
     this.details = details;
   }
@@ -69,11 +66,20 @@ function describe(problem: string, { file, segment, offset, found, expected, rem
   return [...place, [what, ...advice].join('; ')].join(': ');
 }
 
-/** Text from a file or the command line, safe to print on one line: control characters and invalid UTF-8 become visible escapes. */
+/** Nothing but what every terminal shows as it is: most of what is printed. */
+const PLAIN = /^[ -~]*$/;
+
+/**
+ * Text from a file or the command line, safe to print on one line: what a terminal would act on, show nothing for, or take as a change of direction
+ * becomes a visible escape. These are the control and format characters, line and paragraph separators and unpaired surrogates of Unicode, and the
+ * character that stands for invalid UTF-8.
+ */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]/g, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  if (PLAIN.test(text)) return text;
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\ufffd]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    const digits = code.toString(16);
+    if (code < 0x100) return `\\x${digits.padStart(2, '0')}`;
+    return code < 0x1_0000 ? `\\u${digits.padStart(4, '0')}` : `\\u{${digits}}`;
   });
 }

@@ -95,4 +95,5 @@ export type { ByteOrder } from './bytes/byte-order.js';
 export { nodeFileSystem } from './file/node-file-system.js';
 export type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file/file-system.js';
 export { InputFile, type Overlay } from './file/input-file.js';
-export { KdumpError, type KdumpErrorDetails, type KdumpErrorKind } from './errors.js';
+export { KdumpError, type KdumpErrorDetails } from './errors.js';
+export { ERROR_CODES, type ErrorCode, type KdumpErrorKind } from './codes.js';

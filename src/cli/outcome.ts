@@ -1,4 +1,4 @@
-import { KdumpError, type KdumpErrorKind } from '../errors.js';
+import type { KdumpErrorKind } from '../codes.js';
 
 /** What a command came to. One function maps it to an exit code. */
 export type Outcome = 'done' | 'differs' | KdumpErrorKind | 'bug';
@@ -15,8 +15,4 @@ const EXIT_CODES: Record<Outcome, number> = {
 
 export function exitCodeOf(outcome: Outcome): number {
   return EXIT_CODES[outcome];
-}
-
-export function outcomeOf(error: unknown): Outcome {
-  return error instanceof KdumpError ? error.kind : 'bug';
 }

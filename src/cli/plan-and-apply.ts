@@ -65,7 +65,8 @@ function copyForPatching(fileSystem: FileSystem, path: string, output: string, o
   const temporary = temporaryName(output);
   fileSystem.remove(temporary);
   readCommitted(fileSystem, path, (file) => {
-    if (file.isOverlaid) throw new KdumpError('io', 'a patch of it was interrupted', { file: path, remedy: 'run recover first' });
+    if (file.isOverlaid)
+      throw new KdumpError('io', 'a patch of it was interrupted', { code: 'interrupted', file: path, remedy: 'run recover first' });
     fileSystem.remove(temporary);
     fileSystem.copy(path, temporary);
     return file;

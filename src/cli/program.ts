@@ -1,12 +1,14 @@
 import { Command, CommanderError, Option } from 'commander';
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
+import { jsonText } from '../text/json-text.js';
 import type { Act, CommonOptions, Context } from './command.js';
 import { COMMANDS } from './commands.js';
 import type { Console } from './console.js';
 import { examplesOf } from './examples.js';
-import { exitCodeOf, outcomeOf, type Outcome } from './outcome.js';
+import { exitCodeOf, type Outcome } from './outcome.js';
 import { NO_PROGRESS, terminalProgress } from './progress.js';
+import { errorToJson } from './render/error-json.js';
 import { themeFor } from './render/theme.js';
 
 const COLUMNS = 80;
@@ -29,15 +31,23 @@ export interface World {
 
 /** Runs the command line `args` (without node and script) and gives the exit code: at once, or when a command that waits for events ends. Never throws. */
 export function run(args: readonly string[], world: World): number | Promise<number> {
+  const asked = asCommand(args);
+  // What is wrong with the command line is told in the form that it asks for, too.
+  let isJson = asked.slice(0, endOfOptions(asked)).includes('--json');
   const failed = (error: unknown): number => {
-    if (error instanceof CommanderError) return exitCodeOf(error.exitCode === 0 ? 'done' : 'usage');
-    world.writeError(`kdump-hotplug: ${messageOf(error)}\n`);
-    return exitCodeOf(outcomeOf(error));
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodeOf('done');
+    // No command at all: the help was printed instead.
+    if (error instanceof CommanderError && error.code === 'commander.help') return exitCodeOf('usage');
+    const document = errorToJson(error instanceof CommanderError ? usageError(error, asked) : error);
+    world.writeError(`kdump-hotplug: ${document.error.message}\n`);
+    // Each line of what watch prints is a document.
+    if (isJson) world.writeOut(`${jsonText(document, asked[0] === 'watch' ? undefined : 2)}\n`);
+    return exitCodeOf(document.error.kind);
   };
   let result: Outcome | Promise<Outcome> = 'done';
-  const asked = asCommand(args);
   try {
     buildProgram(asked, world, (options, action) => {
+      isJson = options.json === true;
       result = action(contextFor(world, options));
     }).parse(asked, { from: 'user' });
     return typeof result === 'string' ? exitCodeOf(result) : (result as Promise<Outcome>).then(exitCodeOf, failed);
@@ -63,9 +73,25 @@ function contextFor(world: World, options: CommonOptions): Context {
   };
 }
 
-function messageOf(error: unknown): string {
-  if (error instanceof KdumpError) return error.message;
-  return `a bug: ${printable(error instanceof Error ? error.message : String(error))}; please report it with the command line`;
+function commandIn(args: readonly string[]): string | undefined {
+  return args.find((arg) => Object.hasOwn(COMMANDS, arg));
+}
+
+/** What commander says of a wrong command line, as an error like any other. */
+function usageError(error: CommanderError, args: readonly string[]): KdumpError {
+  const problem = error.message
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\n/g, ' ');
+  const wanted = commandIn(args);
+  const isTooEarly = wanted !== undefined && args[0] !== wanted && problem.startsWith('unknown option');
+  return new KdumpError('usage', printable(problem), isTooEarly ? { remedy: 'options come after the command' } : {});
+}
+
+/** Where the options end: what follows `--` are operands. */
+function endOfOptions(args: readonly string[]): number {
+  const end = args.indexOf('--');
+  return end < 0 ? args.length : end;
 }
 
 /** The program with its commands; only the one that `args` ask for has its options. */
@@ -74,7 +100,7 @@ export function buildProgram(
   world: Pick<World, 'version' | 'columns' | 'writeOut' | 'writeError'>,
   act: Act,
 ): Command {
-  const wanted = args.find((arg) => Object.hasOwn(COMMANDS, arg));
+  const wanted = commandIn(args);
   const program = new Command('kdump-hotplug')
     .description('Reads, checks and patches kdump images after CPU and memory hotplug')
     .version(world.version)
@@ -82,14 +108,8 @@ export function buildProgram(
     .configureOutput({
       writeOut: world.writeOut,
       writeErr: world.writeError,
-      outputError: (text, write) => {
-        const problem = text
-          .trim()
-          .replace(/^error: /, '')
-          .replace(/\n/g, ' ');
-        const isTooEarly = wanted !== undefined && args[0] !== wanted && problem.startsWith('unknown option');
-        write(`kdump-hotplug: ${printable(problem)}${isTooEarly ? '; options come after the command' : ''}\n`);
-      },
+      // It is thrown as well, and told by whoever catches it.
+      outputError: () => undefined,
       getOutHelpWidth: () => world.columns ?? COLUMNS,
       getErrHelpWidth: () => COLUMNS,
     })
@@ -130,7 +150,7 @@ function consoleFor(world: World, { color = 'auto', quiet = false, verbose = fal
   return {
     print,
     result: (document, text) => {
-      print(json ? JSON.stringify(document(), null, 2) : text(themeFor(color, world, verbose)));
+      print(json ? jsonText(document(), 2) : text(themeFor(color, world, verbose)));
     },
     note: (text) => {
       if (!quiet) world.writeError(`${text}\n`);

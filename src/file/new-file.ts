@@ -55,6 +55,6 @@ export function temporaryName(path: string): string {
 /** @throws KdumpError `io` when something is at `path` already and `overwrite` is not set */
 export function refuseExisting(fileSystem: FileSystem, path: string, overwrite: boolean): void {
   if (!overwrite && fileSystem.exists(path)) {
-    throw new KdumpError('io', 'it exists already', { file: path, remedy: 'give another name, or --overwrite' });
+    throw new KdumpError('io', 'it exists already', { code: 'exists', file: path, remedy: 'give another name, or --overwrite' });
   }
 }

@@ -26,6 +26,7 @@ import {
 import { dirname, resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import { assertPosition, safePosition } from '../bytes/position.js';
+import { systemError } from './system-error.js';
 import type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file-system.js';
 
 const FLAGS: Record<OpenMode, number> = {
@@ -310,32 +311,11 @@ function nameIn(directory: number, name: string): string {
   return `${paths.get(directory) ?? '.'}/${name}`;
 }
 
-const REASONS: Record<string, string> = {
-  ENOENT: 'no such file or directory',
-  EACCES: 'permission denied',
-  EPERM: 'operation not permitted',
-  EEXIST: 'it exists already',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is not a directory',
-  ENOSPC: 'no space left on the device',
-  EDQUOT: 'disk quota exceeded',
-  EROFS: 'the file system is read-only',
-  EIO: 'input/output error of the device',
-  EFBIG: 'file too large for the file system or the limit of this process',
-  EMFILE: 'too many open files',
-  ELOOP: 'too many symbolic links',
-  ETXTBSY: 'the file is being executed',
-  ENXIO: 'it is a socket or a device without a driver',
-};
-
 function attempt<T>(what: string, target: string | number, action: () => T): T {
   try {
     return action();
   } catch (error) {
     if (error instanceof KdumpError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-    const file = typeof target === 'string' ? target : (paths.get(target) ?? `descriptor ${target}`);
-    const reason = code === undefined ? printable(String(error)) : `${REASONS[code] ?? 'the system refused'} (${code})`;
-    throw new KdumpError('io', `cannot ${what}: ${reason}`, { file, cause: error });
+    throw systemError(what, typeof target === 'string' ? target : (paths.get(target) ?? `descriptor ${target}`), error);
   }
 }

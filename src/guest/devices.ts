@@ -77,5 +77,5 @@ function integer(value: JsonValue | undefined): bigint | undefined {
 }
 
 function unexpected(qmp: Qmp, command: string): KdumpError {
-  return new KdumpError('io', `QEMU answers ${command} in a way that this program does not know`, { file: qmp.path });
+  return new KdumpError('io', `QEMU answers ${command} in a way that this program does not know`, { code: 'monitor', file: qmp.path });
 }

@@ -74,7 +74,8 @@ async function isRunning(qmp: Qmp): Promise<boolean> {
     });
   }
   const running = status.get('running');
-  if (typeof running !== 'boolean') throw new KdumpError('io', 'QEMU does not tell whether the guest runs', { file: qmp.path });
+  if (typeof running !== 'boolean')
+    throw new KdumpError('io', 'QEMU does not tell whether the guest runs', { code: 'monitor', file: qmp.path });
   return running;
 }
 

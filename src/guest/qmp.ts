@@ -1,5 +1,7 @@
 import { createConnection, type Socket } from 'node:net';
+import type { ErrorCode } from '../codes.js';
 import { KdumpError } from '../errors.js';
+import { codeOf } from '../file/system-error.js';
 import { LineSplitter } from '../machine/events/lines.js';
 import { excerpt } from '../text/excerpt.js';
 import { parseJsonDocuments, type JsonObject, type JsonValue } from '../text/strict-json.js';
@@ -56,7 +58,7 @@ export class Qmp {
       }
     });
     socket.on('error', (error) => {
-      this.end(this.error('cannot talk to QEMU', error.message));
+      this.end(this.error('cannot talk to QEMU', error.message, undefined, undefined, codeOf(error)));
     });
     socket.on('close', () => {
       this.end(this.error('QEMU closed the monitor', undefined, 'has the guest ended?'));
@@ -115,7 +117,13 @@ export class Qmp {
         this.waiting.delete(id);
         reject(
           command === 'greeting'
-            ? this.error('QEMU does not answer', 'no greeting', 'a monitor serves one client: give QEMU another -qmp for this program')
+            ? this.error(
+                'QEMU does not answer',
+                'no greeting',
+                'a monitor serves one client: give QEMU another -qmp for this program',
+                undefined,
+                'busy',
+              )
             : this.error(`QEMU does not answer ${command}`, `nothing within ${this.timeout} ms`),
         );
       }, this.timeout);
@@ -170,8 +178,9 @@ export class Qmp {
     for (const listener of this.closeListeners) listener();
   }
 
-  private error(problem: string, found?: string, remedy?: string, expected?: string): KdumpError {
+  private error(problem: string, found?: string, remedy?: string, expected?: string, code: ErrorCode = 'monitor'): KdumpError {
     return new KdumpError('io', problem, {
+      code,
       file: this.path,
       ...(found === undefined ? {} : { found }),
       ...(expected === undefined ? {} : { expected }),

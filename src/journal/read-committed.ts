@@ -31,7 +31,12 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
       const look = journalLooker(fileSystem, directory, basename(place), path, file, status);
       const before = look();
       if (before === 'busy') {
-        if (isLast) throw new KdumpError('io', 'another process is patching it', { file: path, remedy: 'try again when it has finished' });
+        if (isLast)
+          throw new KdumpError('io', 'another process is patching it', {
+            code: 'busy',
+            file: path,
+            remedy: 'try again when it has finished',
+          });
       } else {
         const result = attemptTo(() =>
           read(
@@ -45,7 +50,11 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
           return result.value;
         }
         if (isLast)
-          throw new KdumpError('io', 'another process goes on writing to it', { file: path, remedy: 'try again when it has finished' });
+          throw new KdumpError('io', 'another process goes on writing to it', {
+            code: 'busy',
+            file: path,
+            remedy: 'try again when it has finished',
+          });
       }
     } catch (error) {
       file.close();

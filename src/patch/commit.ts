@@ -78,6 +78,7 @@ export function preparePatch(target: PatchTarget, patch: Patch, { live }: Commit
       writeMarked(target, sideOf(runs, 'after'), patch.markers, live);
       if (!isStillInPlace(target)) {
         throw new KdumpError('io', 'the file was replaced while it was patched', {
+          code: 'changed',
           file: file.path,
           remedy: 'the file that has this name now was not touched',
         });
@@ -222,7 +223,7 @@ function hasJournal({ fileSystem, directory, name }: PatchTarget): boolean {
 function readBack({ file }: PatchTarget, writes: readonly Write[]): void {
   for (const { position, bytes } of writes) {
     if (!equalBytes(file.read(position, bytes.length), bytes)) {
-      throw new KdumpError('io', 'what was written reads back differently', { file: file.path, offset: position });
+      throw new KdumpError('io', 'what was written reads back differently', { code: 'verify-failed', file: file.path, offset: position });
     }
   }
 }

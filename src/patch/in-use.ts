@@ -76,6 +76,7 @@ export function refuseUse(file: string, { mapping, locking }: Users, live: boole
   const named = pids.filter((pid) => pid > 0);
   if (pids.length > 0 && !live) {
     throw new KdumpError('io', 'another process has it in use', {
+      code: 'busy',
       file,
       found: named.length > 0 ? `process ${named.join(', ')}` : 'a lock on a part of it',
       expected: 'nobody',

@@ -38,6 +38,7 @@ export function openTarget(fileSystem: FileSystem, path: string): PatchTarget {
       checkKind(fileSystem, path, real, status, entry);
       if (!fileSystem.lock(descriptor, 'exclusive')) {
         throw new KdumpError('io', 'another process is patching it', {
+          code: 'busy',
           file: path,
           remedy: 'nothing was written; try again when it has finished',
         });
@@ -75,7 +76,7 @@ export function isStillInPlace({ fileSystem, directory, name, status }: PatchTar
 function goneOrNoProc(fileSystem: FileSystem, path: string, real: string): KdumpError {
   return fileSystem.exists(real)
     ? new KdumpError('io', 'cannot open: /proc is not mounted', { file: path, remedy: 'mount it: mount -t proc proc /proc' })
-    : new KdumpError('io', 'it went away while it was opened', { file: path });
+    : new KdumpError('io', 'it went away while it was opened', { code: 'changed', file: path });
 }
 
 function checkKind(fileSystem: FileSystem, path: string, real: string, status: FileStatus, entry: FileStatus): void {

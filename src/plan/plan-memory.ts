@@ -61,7 +61,7 @@ export function planMemory(
   /** The last change, if it removed memory, and the RAM before it. */
   let last: { removed: Range; ram: readonly RangePiece[] } | undefined;
   for (const [index, { action, memory }] of changes.entries()) {
-    if (!force) refuseUnaligned(action, memory);
+    refuseUnaligned(action, memory, force);
     if (action === 'add') {
       const isListed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
       if (!isListed) addTo(ram, memory, image, listedElsewhere);
@@ -92,9 +92,21 @@ export function planMemory(
   };
 }
 
-/** Memory comes and goes in whole pages; anything else is a mistyped number, such as a hexadecimal one without 0x. */
-function refuseUnaligned(action: string, memory: Range): void {
-  if (memory.start % SMALLEST_PAGE === 0n && memory.end % SMALLEST_PAGE === 0n) return;
+/**
+ * Memory comes and goes in whole pages; anything else is a mistyped number, such as a hexadecimal one without 0x. One byte more than whole pages is
+ * an END that was meant to be exclusive: nothing to force.
+ */
+function refuseUnaligned(action: string, memory: Range, force: boolean): void {
+  if (memory.start % SMALLEST_PAGE === 0n && memory.end % SMALLEST_PAGE === 1n) {
+    const meant = memory.end - 1n > memory.start ? { start: memory.start, end: memory.end - 1n } : undefined;
+    throw new KdumpError('refused', `cannot ${action} memory ${formatRange(memory)}`, {
+      segment: 'elfcorehdr',
+      found: 'one byte more than whole pages',
+      expected: 'an END inclusive, as in /proc/iomem',
+      ...(meant === undefined ? {} : { remedy: `did you mean ${formatRange(meant)}?` }),
+    });
+  }
+  if (force || (memory.start % SMALLEST_PAGE === 0n && memory.end % SMALLEST_PAGE === 0n)) return;
   throw new KdumpError('refused', `cannot ${action} memory ${formatRange(memory)}`, {
     segment: 'elfcorehdr',
     found: 'a range that is not whole pages',

@@ -61,8 +61,8 @@ const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 /** Of addresses and numbers, which most of a long page is made of, nothing has to be escaped. */
 const HARMLESS = /^[\w ,.:+-]*$/;
 
-/** Control characters become visible as everywhere else in the program; half a surrogate pair could not be written as UTF-8. */
+/** What is not merely shown becomes visible as everywhere else in the program. */
 function escape(text: string): string {
   if (HARMLESS.test(text)) return text;
-  return printable(text.replace(/\p{Surrogate}/gu, '\ufffd')).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
+  return printable(text).replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }

@@ -12,6 +12,9 @@ const NUMBER = /^(?:0x[0-9a-fA-F]+|[0-9]+)$/;
 const LONGEST_NUMBER = 64;
 const HEX_WITHOUT_PREFIX = /^[0-9a-fA-F]{1,16}$/;
 const UNITS = ['K', 'M', 'G', 'T'] as const;
+const SIZE = /^(0x[0-9a-fA-F]+|[0-9]+)(?:([KMGT])| ?([KMGT])iB)?$/i;
+const NEGATIVE = /^-(?:0x)?[0-9a-f]/i;
+const BLANK = /\s/;
 
 /** A piece of a raw file: `size` bytes from `fileOffset` on are physical memory from `address` on. */
 export interface Mapping {
@@ -28,6 +31,8 @@ export interface Mapping {
 export function parseNumber(text: string): bigint {
   if (text.length > LONGEST_NUMBER) throw wrong('number is too long', text, `at most ${LONGEST_NUMBER} characters`);
   if (!NUMBER.test(text)) {
+    if (BLANK.test(text)) throw blanks('number', text, 'a decimal or 0x number');
+    if (NEGATIVE.test(text)) throw wrong('number is negative', text, 'a decimal or 0x number from 0 on');
     throw wrong(
       'not a number',
       text,
@@ -41,34 +46,49 @@ export function parseNumber(text: string): bigint {
 }
 
 /**
- * A number of bytes: a number as above, with an optional suffix K, M, G or T (powers of 1024, in either case).
+ * A number of bytes: a number as above, with an optional unit: K, M, G or T, or as {@link formatSize} prints it KiB, MiB, GiB or TiB, also after a
+ * blank. All are powers of 1024, in either case.
  *
  * @throws KdumpError `usage`, also when the product passes 2^64 - 1
  */
 export function parseSize(text: string): bigint {
-  const unit = UNITS.indexOf(text.slice(-1).toUpperCase() as (typeof UNITS)[number]);
-  if (unit < 0) {
-    if (NUMBER.test(text)) return parseNumber(text);
-    throw wrong('not a size', text, 'a decimal or 0x number, with K, M, G or T after it if need be');
-  }
-  const digits = text.slice(0, -1);
-  if (!NUMBER.test(digits)) throw wrong('not a size', text, 'a decimal or 0x number, with K, M, G or T after it if need be');
+  if (text.length > LONGEST_NUMBER) throw wrong('size is too long', text, `at most ${LONGEST_NUMBER} characters`);
+  const [, digits, letter, printed = ''] = SIZE.exec(text) ?? [];
+  if (digits === undefined) throw notASize(text);
+  const unit = UNITS.indexOf((letter ?? printed).toUpperCase() as (typeof UNITS)[number]);
   const size = parseNumber(digits) << (10n * BigInt(unit + 1));
   if (size >= ADDRESS_SPACE_END) throw wrong('size is too large', text, 'less than 2^64 bytes');
   return size;
 }
 
+function notASize(text: string): KdumpError {
+  const expected = 'a decimal or 0x number, with K, M, G or T (or KiB, MiB, GiB, TiB) after it if need be';
+  if (BLANK.test(text)) return blanks('size', text, expected);
+  if (NEGATIVE.test(text)) return wrong('size is negative', text, expected);
+  if (/^[0-9]+[.,][0-9]/.test(text)) return wrong('size has a fraction', text, expected, 'write it in a smaller unit');
+  const [, decimal] = /^([0-9]+[KMGT])B$/i.exec(text) ?? [];
+  if (decimal === undefined) return wrong('not a size', text, expected);
+  return wrong('size in a decimal unit', text, expected, `for a power of 1024 write ${decimal}, or ${decimal}iB`);
+}
+
 /**
  * `START+SIZE`, or `START-END` with END inclusive as in /proc/iomem.
  *
- * @throws KdumpError `usage` when it is neither, is empty, or passes 2^64
+ * @throws KdumpError `usage` when it is neither, is empty, open at one end, runs backwards, or passes 2^64
  */
 export function parseRange(text: string): Range {
-  const separator = text.search(/[+-]/);
-  if (separator < 0) throw wrong('not a range', text, 'START+SIZE, or START-END with END inclusive');
-  const start = parseNumber(text.slice(0, separator));
-  const rest = text.slice(separator + 1);
-  const end = text[separator] === '+' ? start + parseSize(rest) : parseNumber(rest) + 1n;
+  const expected = 'START+SIZE, or START-END with END inclusive';
+  const [, first = '', separator, last = ''] = /^([^+-]*)([+-])(.*)$/s.exec(text) ?? [];
+  if (separator === undefined) throw wrong('not a range', text, expected);
+  if (BLANK.test(separator === '+' && SIZE.test(last) ? first : text)) throw blanks('range', text, expected);
+  if (first === '') throw wrong(/[+-]/.test(last) ? 'range starts with a negative number' : 'range has no start', text, expected);
+  if (last === '') throw wrong(separator === '+' ? 'range has no size' : 'range has no end', text, expected);
+  const start = parseNumber(first);
+  if (separator === '-' && SIZE.test(last) && !NUMBER.test(last)) {
+    throw wrong('range ends with a size', text, expected, `did you mean ${first}+${last}?`);
+  }
+  const end = separator === '+' ? start + parseSize(last) : parseNumber(last) + 1n;
+  if (separator === '-' && end <= start) throw wrong('range runs backwards', text, 'START at most END', `did you mean ${last}-${first}?`);
   if (end <= start) throw wrong('range is empty', text, 'at least one byte');
   if (end > ADDRESS_SPACE_END) throw wrong('range passes the end of the address space', text, 'an end of at most 0xffffffffffffffff');
   return { start, end };
@@ -81,11 +101,15 @@ export function parseRange(text: string): Range {
  * @throws KdumpError `usage`, also for an id above 2^32 - 1 and for more than 65,536 ids
  */
 export function parseCpuIds(text: string): number[] {
+  const expected = 'numbers or ranges such as 8-15, separated by commas';
+  if (BLANK.test(text)) throw blanks('list of CPU ids', text, expected);
   const ids = new Set<number>();
   let asked = 0;
   for (const item of text.split(',')) {
     const [first = '', last = first, ...more] = item.split('-');
-    if (item === '' || more.length > 0) throw wrong('not a list of CPU ids', text, 'numbers or ranges such as 8-15, separated by commas');
+    if (item === '' || more.length > 0) throw wrong('not a list of CPU ids', text, expected);
+    if (first === '') throw wrong('range of CPU ids has no start', item, expected);
+    if (last === '') throw wrong('range of CPU ids has no end', item, expected);
     const from = parseCpuId(first);
     const to = parseCpuId(last);
     if (to < from) throw wrong('range of CPU ids runs backwards', item, `${last}-${first}`);
@@ -142,6 +166,10 @@ export function formatSize(size: bigint): string {
 /** A number of bytes: a JSON number while it is exact, else a string. */
 export function sizeToJson(size: bigint): number | string {
   return size <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(size) : hex(size);
+}
+
+function blanks(what: string, text: string, expected: string): KdumpError {
+  return wrong(`blanks in a ${what}`, text, expected, `write it without them: ${excerpt(text.replace(/\s+/g, ''))}`);
 }
 
 function wrong(problem: string, text: string, expected: string, remedy?: string): KdumpError {

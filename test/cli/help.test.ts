@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { examplesOf } from '../../src/cli/examples.js';
 import { Capture } from '../helpers/capture-image.js';
+import { expectFailure } from '../helpers/failure.js';
 import { FIXTURES, fixtureImage } from '../helpers/fixtures.js';
 import { runHere } from '../helpers/run-here.js';
 import { PROGRAM, scratchFolder, run } from '../helpers/run.js';
@@ -72,10 +73,10 @@ describe('mistyped', () => {
     [['inspect', 'x', '--format', 'rwa'], /'rwa' is invalid.*kdump, elf-core, raw/],
     [['extract', 'x', 'fdtt'], /'fdtt' is invalid.*fdt/],
   ])('%j', (args, words) => {
-    const { status, stdout, stderr } = runHere(args);
-    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-    expect(stderr).toMatch(words);
-    expect(stderr).toMatch(/^kdump-hotplug: [^\n]+\n$/);
+    const result = runHere(args);
+    expectFailure(result, args, 2);
+    expect(result.stderr).toMatch(words);
+    expect(result.stderr).toMatch(/^kdump-hotplug: [^\n]+\n$/);
   });
 });
 

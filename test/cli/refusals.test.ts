@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { expectFailure } from '../helpers/failure.js';
 import { copyOf, section, type FixtureImage } from '../helpers/fixtures.js';
 import { runHere as run } from '../helpers/run-here.js';
 import { scratchFolder } from '../helpers/run.js';
@@ -20,7 +21,7 @@ function expectRefused(path: string, args: readonly string[], words: RegExp): vo
     ['apply', path, '-o', `${path}.out`],
   ]) {
     const result = run([...command, ...args]);
-    expect(result).toMatchObject({ status: 4, stdout: '' });
+    expectFailure(result, command, 4);
     expect(result.stderr).toMatch(ONE_LINE);
     expect(result.stderr).toMatch(words);
     expect(result.stderr).toContain(path);

@@ -27,7 +27,7 @@ interface Schema {
   readonly additionalProperties?: boolean | Schema;
 }
 
-const NAMES = ['inspect', 'check', 'plan', 'undo', 'recover', 'diff', 'extract'] as const;
+const NAMES = ['inspect', 'check', 'plan', 'undo', 'recover', 'diff', 'extract', 'error'] as const;
 type Name = (typeof NAMES)[number];
 
 const schemas = new Map(NAMES.map((name) => [name, JSON.parse(readFileSync(join(DOCS, `schema/${name}.schema.json`), 'utf8')) as Schema]));
@@ -263,6 +263,7 @@ describe('docs/json.md', () => {
     ['plan', 'plan, apply, sync'],
     ['diff', 'diff'],
     ['extract', 'extract'],
+    ['error', 'errors'],
   ])('%s: every key is in the schema, and every key of the schema is there', (name, heading) => {
     const rows = documented(heading);
     const inSchema = keysOf(schemaOf(name), schemaOf(name));

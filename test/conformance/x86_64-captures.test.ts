@@ -87,7 +87,7 @@ describe.each(GUESTS)('%s', (guest) => {
     const { mtimeNs } = statSync(image.path, { bigint: true });
     const removes = step.changes.some((change) => ['remove', 'offline'].includes(change.action) && 'memory' in change);
     const again = run(command);
-    if (removes && plan.applied) expect(again).toMatchObject({ status: 4, stdout: '' });
+    if (removes && plan.applied) expect(again.status).toBe(4);
     else expect(planOf(again).applied).toBe(false);
     expect(statSync(image.path, { bigint: true }).mtimeNs).toBe(mtimeNs);
     expect(sha256(image.read('elfcorehdr'))).toBe(sha256(elfcorehdr));

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { KdumpError, type KdumpErrorKind } from '../../src/errors.js';
+import type { KdumpErrorKind } from '../../src/codes.js';
+import { KdumpError } from '../../src/errors.js';
 
 /** The KdumpError that `action` throws. */
 export function thrownBy(action: () => unknown, kind: KdumpErrorKind): KdumpError {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { expect } from 'vitest';
+import { expectFailure } from '../helpers/failure.js';
 import { runHere } from '../helpers/run-here.js';
 import type { RunResult } from '../helpers/run.js';
 
@@ -24,7 +25,7 @@ export function expectRefused(
 ): RunResult {
   const before = stateOf(path);
   const result = runHere(args, surroundings);
-  expect(result, args.join(' ')).toMatchObject({ status, stdout: '' });
+  expectFailure(result, args, status);
   expect(result.stderr).toMatch(ONE_LINE);
   expect(result.stderr).toMatch(words);
   expect(stateOf(path)).toEqual(before);

@@ -90,11 +90,32 @@ describe('parseSize', () => {
     ['0x10M', 0x100_0000n],
     ['0xfffffffffffff', 0xfffffffffffffn],
     ['16777215T', 16777215n << 40n],
+    ['640KiB', 655_360n],
+    ['256 MiB', 0x1000_0000n],
+    ['1gib', 0x4000_0000n],
+    ['0x10 TiB', 16n << 40n],
   ])('%j', (text, size) => {
     expect(parseSize(text)).toBe(size);
   });
 
-  test.each([...NOT_NUMBERS, 'K', '0xK', '1KB', '1KiB', '1P', '1 K', '-1K', '1.5G', '16777216T', '1ſ', '1K1'])('refuses %j', (text) => {
+  test.each([
+    ...NOT_NUMBERS,
+    'K',
+    '0xK',
+    '1KB',
+    '1Ki',
+    '1 KiB ',
+    '1  KiB',
+    '1\tKiB',
+    '1KiBB',
+    '1P',
+    '1 K',
+    '-1K',
+    '1.5G',
+    '16777216T',
+    '1ſ',
+    '1K1',
+  ])('refuses %j', (text) => {
     const { kind, details } = thrown(() => parseSize(text));
     expect(kind).toBe('usage');
     expect(details.expected).toBeDefined();
@@ -127,6 +148,42 @@ test('formatSize never says more than there is, nor less than 99 %', () => {
   );
 });
 
+test('parseSize reads back what formatSize writes of whole units', () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: 1n, max: 1023n }), fc.constantFrom(10n, 20n, 30n, 40n), (count, shift) => {
+      expect(parseSize(formatSize(count << shift))).toBe(count << shift);
+    }),
+  );
+});
+
+describe('what is wrong with a number, size or range is named for what it is', () => {
+  test.each([
+    [parseNumber, '-1', /negative/],
+    [parseNumber, ' 1', /blanks in a number.*"1"/],
+    [parseSize, '-1K', /negative/],
+    [parseSize, '1.5G', /fraction.*smaller unit/],
+    [parseSize, '256MB', /decimal unit.*256M, or 256MiB/],
+    [parseSize, '256 M', /blanks in a size.*"256M"/],
+    [parseRange, '0x80000000 + 256M', /blanks in a range.*"0x80000000\+256M"/],
+    [parseRange, '0x80000000 - 0x8fffffff', /blanks in a range.*"0x80000000-0x8fffffff"/],
+    [parseRange, '-0x1000+1M', /negative/],
+    [parseRange, '0x1000+-1M', /negative/],
+    [parseRange, '-0x8fffffff', /no start/],
+    [parseRange, '0x80000000-', /no end/],
+    [parseRange, '0x80000000+', /no size/],
+    [parseRange, '0x90000000-0x80000000', /backwards.*did you mean 0x80000000-0x90000000\?/],
+    [parseRange, '0x80000000-256M', /ends with a size.*did you mean 0x80000000\+256M\?/],
+    [parseRange, '0x80000000+0', /empty/],
+    [parseRange, 'all', /not a range/],
+    [parseCpuIds, '1, 2', /blanks in a list of CPU ids.*"1,2"/],
+    [parseCpuIds, '-1', /no start/],
+    [parseCpuIds, '4-', /no end/],
+    [parseCpuIds, '3-1', /backwards/],
+  ])('%o %j', (parse, text, message) => {
+    expect(thrown(() => parse(text)).message).toMatch(message);
+  });
+});
+
 describe('parseRange', () => {
   test.each([
     ['0x80000000+256M', 0x8000_0000n, 0x9000_0000n],
@@ -136,6 +193,7 @@ describe('parseRange', () => {
     ['0-0xffffffffffffffff', 0n, 1n << 64n],
     ['0xffffffffffffffff+1', MAX, 1n << 64n],
     ['4096-8191', 4096n, 8192n],
+    ['0x80000000+256 MiB', 0x8000_0000n, 0x9000_0000n],
   ])('%j', (text, start, end) => {
     expect(parseRange(text)).toEqual({ start, end });
   });

@@ -8,6 +8,7 @@ import { closeImage } from '../../image/open.js';
 import { segmentSources, type SegmentSource } from '../../image/pack/pack.js';
 import { SEGMENT_NAMES, type SegmentName } from '../../image/segment.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
+import { jsonText } from '../../text/json-text.js';
 import { sizeToJson } from '../../text/numbers.js';
 import { openImageFrom } from '../open-image.js';
 import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
@@ -64,7 +65,7 @@ function extract({ fileSystem, console, progress }: Context, path: string, names
       for (const { source, file } of wanted) if (file !== null) writeSegment(fileSystem, target(file), source, overwrite);
     });
     if (manifest !== undefined) {
-      const text = Buffer.from(`${JSON.stringify(manifestOf(image, all), null, 2)}\n`);
+      const text = Buffer.from(`${jsonText(manifestOf(image, all), 2)}\n`);
       makeFile(fileSystem, manifest, overwrite, (descriptor) => {
         fileSystem.write(descriptor, text, 0);
       });

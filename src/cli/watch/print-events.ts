@@ -1,5 +1,6 @@
 import { printable } from '../../errors.js';
 import { reportToJson, type EventOutcome } from '../../watch/event.js';
+import { jsonText } from '../../text/json-text.js';
 import type { Console } from '../console.js';
 import type { Outcome } from '../outcome.js';
 import type { PatchedBurst } from './patch-burst.js';
@@ -28,7 +29,7 @@ export class EventPrinter {
   print({ reports, write }: PatchedBurst): void {
     for (const report of reports) {
       this.happened.add(report.outcome);
-      if (this.isJson) this.console.print(JSON.stringify(reportToJson(report, write)));
+      if (this.isJson) this.console.print(jsonText(reportToJson(report, write)));
       else
         this.console.result(
           () => ({}),
