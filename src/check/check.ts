@@ -1,11 +1,13 @@
 import { printable } from '../errors.js';
 import type { KdumpImage } from '../image/image.js';
 import { isFileLoaded } from '../image/load-mode.js';
-import { isSystemRam, nestedIn, type IomemEntry } from '../machine/iomem.js';
+import { isSystemRam, nestedIn } from '../machine/iomem.js';
 import { formatRange, overlaps, sizeOf, type Range } from '../memory/range.js';
+import { subtract } from '../memory/range-set.js';
 import { formatSize } from '../text/numbers.js';
 import type { Finding } from './finding.js';
-import { compareState, crashKernelOf, isCurrent, type StateDifference } from './compare-state.js';
+import { crashKernelOf, otherBoot } from './crash-kernel.js';
+import { compareState, isCurrent, type StateDifference } from './compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { soundFindings } from './sound.js';
 import { verifyDigest, type DigestStatus } from './verify-digest.js';
@@ -27,16 +29,20 @@ export interface CheckResult extends StateDifference {
  */
 export function checkImage(image: KdumpImage, state: MachineState): CheckResult {
   const digest = verifyDigest(image);
-  const sound = [...soundFindings(image), ...digestFindings(image, digest)];
+  const current = otherBootFindings(image, state);
+  const crashKernels = crashKernelOf(image, state);
+  const sound = [
+    ...soundFindings(current.length > 0 ? image : { ...image, crashKernelRanges: crashKernels }),
+    ...digestFindings(image, digest),
+  ];
   const given = state.iomem !== undefined || state.deviceTree !== undefined;
   const difference = compareState(image, state);
-  const current = state.iomem === undefined ? [] : otherBoot(image, state.iomem);
   return {
     ...difference,
     sound: sound.every(({ severity }) => severity !== 'error'),
     current: given ? isCurrent(difference) && current.length === 0 : null,
     digest,
-    findings: [...sound, ...current, ...differenceFindings(difference, state)],
+    findings: [...sound, ...current, ...differenceFindings(difference, state, crashKernels)],
   };
 }
 
@@ -62,20 +68,16 @@ export function digestFindings(image: KdumpImage, digest: DigestStatus): Finding
 }
 
 /** A crashkernel range elsewhere means that the image is of another boot, or another machine. */
-function otherBoot(image: KdumpImage, iomem: readonly IomemEntry[]): Finding[] {
-  const { crashKernel } = image;
-  const ranges = crashKernelOf(image, iomem);
-  if (crashKernel === null || ranges.some((range) => overlaps(range, crashKernel))) return [];
-  return [
-    {
-      severity: 'error',
-      code: 'crashkernel-differs',
-      message: `the machine has its crashkernel range at ${ranges.map(formatRange).join(', ')}, the image is made for ${formatRange(crashKernel)}`,
-    },
-  ];
+function otherBootFindings(image: KdumpImage, state: MachineState): Finding[] {
+  const message = otherBoot(image, state);
+  return message === null ? [] : [{ severity: 'error', code: 'crashkernel-differs', message }];
 }
 
-function differenceFindings(difference: StateDifference, { iomem = [], offlineMemory = [] }: MachineState): Finding[] {
+function differenceFindings(
+  difference: StateDifference,
+  { iomem = [], offlineMemory = [] }: MachineState,
+  crashKernels: readonly Range[],
+): Finding[] {
   const described = (range: Range): string => `${formatRange(range)} (${formatSize(sizeOf(range))})`;
   const findings: Finding[] = [];
   const add = (severity: Finding['severity'], code: string, message: string): void => {
@@ -89,7 +91,8 @@ function differenceFindings(difference: StateDifference, { iomem = [], offlineMe
       for (const piece of pieces)
         add('error', 'memory-missing', `a dump would miss ${described(piece.range)}, which holds ${printable(piece.entry.name)}`);
   }
-  for (const range of difference.extraMemory) {
+  // That the crashkernel range is listed is a flaw of the image, and said there.
+  for (const range of subtract(difference.extraMemory, crashKernels)) {
     if (offlineMemory.some((offline) => overlaps(offline, range)))
       add('warning', 'memory-offline', `${described(range)} is listed and offline`);
     else add('error', 'memory-gone', `${described(range)} is listed and the machine has it no more: reading it for the dump can fail`);

@@ -1,10 +1,11 @@
 import { alignDown, alignUp } from '../bytes/align.js';
 import type { FdtProperty } from '../fdt/fdt.js';
 import type { KdumpImage } from '../image/image.js';
-import { crashKernelRanges, systemRam, type IomemEntry } from '../machine/iomem.js';
+import { systemRam } from '../machine/iomem.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { SMALLEST_PAGE, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 import { merged, subtract } from '../memory/range-set.js';
+import { crashKernelOf } from './crash-kernel.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { liveCpusOf, type LiveCpu } from '../description/live-cpus.js';
 import { sameProperties } from '../description/properties.js';
@@ -28,19 +29,11 @@ export function compareState(image: KdumpImage, state: MachineState): StateDiffe
   return { ...compareMemory(image, state), ...compareCpus(image, state) };
 }
 
-/** The crashkernel ranges: where /proc/iomem names them, else what the image says. */
-export function crashKernelOf(image: KdumpImage, iomem: readonly IomemEntry[]): Range[] {
-  const named = crashKernelRanges(iomem);
-  return named.length > 0 ? named : image.crashKernel === null ? [] : [image.crashKernel];
-}
-
-function compareMemory(
-  image: KdumpImage,
-  { iomem, offlineMemory = [] }: MachineState,
-): Pick<StateDifference, 'missingMemory' | 'extraMemory'> {
+function compareMemory(image: KdumpImage, state: MachineState): Pick<StateDifference, 'missingMemory' | 'extraMemory'> {
+  const { iomem, offlineMemory = [] } = state;
   if (iomem === undefined) return { missingMemory: [], extraMemory: [] };
   const { ranges, kernelText } = crashMemoryOf(image);
-  const resources = subtract(systemRam(iomem), [...crashKernelOf(image, iomem), ...offlineMemory]);
+  const resources = subtract(systemRam(iomem), [...crashKernelOf(image, state), ...offlineMemory]);
   const listed = ranges.map(({ range }) => toPages(range));
   if (kernelText !== null) listed.push(toPages(rangeOfSize(kernelText.paddr, kernelText.memsz)));
   // The backup of the first 64 KiB is listed whole, although not all of it need be a System RAM resource.

@@ -6,6 +6,7 @@ import type { FdtNode } from '../fdt/fdt.js';
 import { segmentNamed, type KdumpImage } from '../image/image.js';
 import { segmentRange } from '../image/segment.js';
 import { SMALLEST_PAGE, byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
+import { firstEndingAfter, merged } from '../memory/range-set.js';
 import { crashMemoryOf, isOneByteTooLong, type CrashMemory } from '../description/crash-memory.js';
 import { isCpuType } from '../arch/cpu-nodes.js';
 import type { Finding, Severity } from './finding.js';
@@ -98,18 +99,17 @@ function memoryFindings(image: KdumpImage, crash: CrashMemory): Finding[] {
       );
     }
   });
-  if (image.crashKernel !== null) {
-    for (const { kind, range } of crash.ranges) {
-      if (kind === 'ram' && overlaps(range, image.crashKernel)) {
-        findings.push(
-          finding(
-            'error',
-            'crashkernel-listed',
-            `memory ${formatRange(range)} overlaps the crashkernel range: the capture kernel would dump itself`,
-          ),
-        );
-      }
-    }
+  const crashKernels = merged(image.crashKernelRanges);
+  for (const { kind, range } of crash.ranges) {
+    const crashKernel = crashKernels[firstEndingAfter(crashKernels, range.start)];
+    if (kind !== 'ram' || crashKernel === undefined || !overlaps(range, crashKernel)) continue;
+    findings.push(
+      finding(
+        'error',
+        'crashkernel-listed',
+        `memory ${formatRange(range)} overlaps the crashkernel range ${formatRange(crashKernel)}: the capture kernel would dump itself`,
+      ),
+    );
   }
   return findings;
 }

@@ -6,6 +6,7 @@ import type { ProgramHeader } from '../elf/records.js';
 import { isBackup } from '../image/backup.js';
 import type { KdumpImage } from '../image/image.js';
 import { SMALLEST_PAGE, contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { firstEndingAfter, merged, type RangeSet } from '../memory/range-set.js';
 
 /** What a program header stands for. */
 export const KIND = { other: 0, note: 1, kernelText: 2, ram: 3, backup: 4, firmware: 5 } as const;
@@ -26,9 +27,9 @@ export interface CrashTable {
 }
 
 /** What of an image is needed to tell what its program headers describe. */
-export type DescribedImage = Pick<KdumpImage, 'architecture' | 'crashKernel'> & { elfcorehdr: { contents: Elfcorehdr } };
+export type DescribedImage = Pick<KdumpImage, 'architecture' | 'crashKernelRanges'> & { elfcorehdr: { contents: Elfcorehdr } };
 
-export function crashTableOf({ architecture, crashKernel, elfcorehdr }: DescribedImage): CrashTable {
+export function crashTableOf({ architecture, crashKernelRanges, elfcorehdr }: DescribedImage): CrashTable {
   const table = tableOf(elfcorehdr.contents);
   const kinds = new Uint8Array(table.length);
   let noteCount = 0;
@@ -41,11 +42,13 @@ export function crashTableOf({ architecture, crashKernel, elfcorehdr }: Describe
   if (text >= 0) kinds[text] = KIND.kernelText;
   const linearOffset = commonOffset(table, kinds);
   // Nearly all of memory fails these comparisons of numbers, which are exact or too generous.
-  const [crashStart, crashEnd] = crashKernel === null ? [Infinity, Infinity] : [Number(crashKernel.start), Number(crashKernel.end)];
+  // RTAS and OPAL are listed where they lie inside the crashkernel range, which is left out otherwise; other architectures have nothing like them.
+  const crashKernels = architecture.firmware === undefined ? [] : merged(crashKernelRanges);
+  const [crashStart, crashEnd] = [Number(crashKernels[0]?.start ?? Infinity), Number(crashKernels.at(-1)?.end ?? Infinity)];
   for (let index = noteCount; index < table.length; index += 1) {
     if (kinds[index] !== KIND.ram) continue;
     const start = approximate(table, index, P_PADDR);
-    if (start < FIRST_MIB || (start >= crashStart && start <= crashEnd)) kinds[index] = kindOfMemory(table, index, crashKernel);
+    if (start < FIRST_MIB || (start >= crashStart && start <= crashEnd)) kinds[index] = kindOfMemory(table, index, crashKernels);
   }
   const hasVmcoreinfo = noteCount > 1 || (noteCount > 0 && architecture.name === 's390x');
   return { table, noteCount, cpuNoteCount: noteCount - (hasVmcoreinfo ? 1 : 0), kinds, linearOffset };
@@ -84,10 +87,11 @@ export function hasNoAddress(table: ProgramHeaderTable, index: number): boolean 
   return table.low(index, P_VADDR) === ALL_ONES && table.high(index, P_VADDR) === ALL_ONES;
 }
 
-function kindOfMemory(table: ProgramHeaderTable, index: number, crashKernel: Range | null): number {
+function kindOfMemory(table: ProgramHeaderTable, index: number, crashKernels: RangeSet): number {
   if (isBackup(table.at(index))) return KIND.backup;
-  // RTAS and OPAL are listed where they lie inside the crashkernel range, which is left out otherwise.
-  return crashKernel !== null && contains(crashKernel, listedAt(table, index)) ? KIND.firmware : KIND.ram;
+  const range = listedAt(table, index);
+  const crashKernel = crashKernels[firstEndingAfter(crashKernels, range.start)];
+  return crashKernel !== undefined && contains(crashKernel, range) ? KIND.firmware : KIND.ram;
 }
 
 /** The nearest number, so that of two values the larger never has the smaller number. */

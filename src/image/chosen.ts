@@ -1,6 +1,6 @@
 import type { Fdt } from '../fdt/fdt.js';
 import { readAddressCells, readCells, textOf, u32At } from '../fdt/cells.js';
-import { contains, containsAddress, rangeOfSize, type Range } from '../memory/range.js';
+import { byStart, contains, containsAddress, rangeOfSize, type Range } from '../memory/range.js';
 import { merged } from '../memory/range-set.js';
 import { parseSize } from '../text/numbers.js';
 
@@ -10,7 +10,11 @@ export interface KdumpFdtFacts {
   /** From `linux,elfcorehdr`, else from `elfcorehdr=` in bootargs; size null where not told. */
   readonly elfcorehdr: { readonly address: bigint; readonly size: bigint | null; readonly source: string } | null;
   readonly initrd: Range | null;
-  /** The crashkernel reservation that holds the elfcorehdr. */
+  /** All memory that is reserved for the capture kernel, ascending, where one range of it holds the elfcorehdr; else empty. */
+  readonly crashKernelRanges: readonly Range[];
+  /** Those of them that come from `crashkernel=…,cma`, which /proc/iomem does not name. */
+  readonly cmaRanges: readonly Range[];
+  /** The one of them that holds the elfcorehdr. */
   readonly crashKernel: Range | null;
 }
 
@@ -24,7 +28,7 @@ export function kdumpFdtFacts(fdt: Fdt): KdumpFdtFacts {
     bootargs: text,
     elfcorehdr,
     initrd: initrdRange(chosen?.property('linux,initrd-start'), chosen?.property('linux,initrd-end')),
-    crashKernel: crashKernelRange(fdt, cells, elfcorehdr?.address ?? null),
+    ...crashKernelFacts(fdt, cells, elfcorehdr?.address ?? null),
   };
 }
 
@@ -65,10 +69,38 @@ function initrdRange(start: Uint8Array | undefined, end: Uint8Array | undefined)
   return first !== undefined && last !== undefined && first < last ? { start: first, end: last } : null;
 }
 
-function crashKernelRange(fdt: Fdt, cells: AddressCells, elfcorehdr: bigint | null): Range | null {
+/** Pairs of linux,usable-memory-range that a kernel reads: 2, and 4 of CMA (MAX_USABLE_RANGES in drivers/of/fdt.c). */
+const MAX_USABLE_RANGES = 6;
+/** No low crashkernel range reaches beyond (CRASH_ADDR_LOW_MAX of the architectures). */
+const FOUR_GIB = 1n << 32n;
+
+function crashKernelFacts(
+  fdt: Fdt,
+  cells: AddressCells,
+  elfcorehdr: bigint | null,
+): Pick<KdumpFdtFacts, 'crashKernelRanges' | 'cmaRanges' | 'crashKernel'> {
   const holdsIt = (range: Range): boolean => elfcorehdr !== null && containsAddress(range, elfcorehdr);
-  const usable = rangePairs(fdt.node('/chosen')?.property('linux,usable-memory-range'), cells).find(holdsIt);
-  return usable ?? ppc64CrashKernel(fdt, cells, holdsIt);
+  const usable = rangePairs(fdt.node('/chosen')?.property('linux,usable-memory-range'), cells, 0, MAX_USABLE_RANGES);
+  const main = usable.find(holdsIt);
+  if (main !== undefined) {
+    return {
+      crashKernelRanges: [...usable].sort(byStart),
+      cmaRanges: usable.filter((_, index) => isCma(usable, index)),
+      crashKernel: main,
+    };
+  }
+  const crashKernel = ppc64CrashKernel(fdt, cells, holdsIt);
+  return { crashKernelRanges: crashKernel === null ? [] : [crashKernel], cmaRanges: [], crashKernel };
+}
+
+/**
+ * First comes the range that holds the segments, then a low one where that lies above 4 GiB, then those of CMA
+ * (of_kexec_alloc_and_setup_fdt() in drivers/of/kexec.c).
+ */
+function isCma(pairs: readonly Range[], index: number): boolean {
+  const [main, second] = pairs;
+  const hasLow = main !== undefined && second !== undefined && main.start >= FOUR_GIB && second.end <= FOUR_GIB;
+  return index >= (hasLow ? 2 : 1);
 }
 
 /**

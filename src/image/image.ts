@@ -15,6 +15,12 @@ export interface KdumpImage {
   readonly memory: PhysicalMemory;
   /** Ascending by address. */
   readonly segments: readonly Segment[];
+  /**
+   * The memory reserved with crashkernel=, ascending, as far as the image names it, its elfcorehdr shows it, or the caller told: the range that holds
+   * the segments, one below 4 GiB beside one above, those of `crashkernel=…,cma`. Empty where unknown.
+   */
+  readonly crashKernelRanges: readonly Range[];
+  /** The one of `crashKernelRanges` that holds the elfcorehdr; null where unknown. */
   readonly crashKernel: Range | null;
   /** kexec entry point, where known. */
   readonly entry: bigint | null;

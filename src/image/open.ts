@@ -6,7 +6,8 @@ import type { Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import type { InputFile } from '../file/input-file.js';
 import { readCommitted } from '../journal/read-committed.js';
-import type { Range } from '../memory/range.js';
+import { containsAddress, formatRange, type Range } from '../memory/range.js';
+import { distinct } from '../memory/range-set.js';
 import type { Mapping } from '../text/numbers.js';
 import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
@@ -34,6 +35,11 @@ export interface OpenImageOptions {
   map?: readonly Mapping[];
   /** Look for segments only here. */
   crashKernel?: Range;
+  /**
+   * The crashkernel ranges of the machine, ascending, where they are known. Segments are looked for there first. Where one of them holds the
+   * elfcorehdr, all are the image's; else they are of another boot, and count for nothing.
+   */
+  crashKernelRanges?: readonly Range[];
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
   segmentTable?: KexecLog;
 }
@@ -74,17 +80,31 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
       throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
     const packed = readPacked(file);
     const description = readDescription(packed.memory, packed.segments);
-    return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, notes: [] });
+    return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, notes: [] }, options);
   }
   const memory = MEMORY_OF[format](file, options);
-  return describe(
-    format,
-    memory,
-    options.segmentTable === undefined ? findImage(memory, options.crashKernel) : imageInTable(memory, options.segmentTable),
-  );
+  const found = options.segmentTable === undefined ? search(memory, options) : imageInTable(memory, options.segmentTable);
+  return describe(format, memory, found, options);
 }
 
-function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage): KdumpImage {
+/** Looks where the machine has its crashkernel range, and only where nothing is there through all memory. */
+function search(memory: PhysicalMemory, { crashKernel, crashKernelRanges = [] }: OpenImageOptions): FoundImage {
+  // A second range is below the one that holds the segments (reserve_crashkernel_generic() in kernel/crash_reserve.c).
+  const likely = crashKernelRanges.at(-1);
+  if (crashKernel !== undefined || likely === undefined) return findImage(memory, crashKernel);
+  try {
+    return findImage(memory, likely);
+  } catch (error) {
+    if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
+    const found = findImage(memory, undefined);
+    return {
+      ...found,
+      notes: [`found in all memory, since the machine's crashkernel range ${formatRange(likely)} holds none`, ...found.notes],
+    };
+  }
+}
+
+function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage, options: OpenImageOptions): KdumpImage {
   const segments = checkedSegments(found.segments);
   const segmentAt = (address: bigint): Segment => segments.find((segment) => segment.address === address) as Segment;
   const { contents } = found.description.elfcorehdr;
@@ -100,12 +120,13 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
   const elfcorehdr = { segment: segmentAt(found.description.elfcorehdr.address), contents };
   const fdt = found.description.fdt === null ? null : fdtOf(segmentAt(found.description.fdt.address), found.description.fdt.tree);
   const purgatory = segments.find(({ name }) => name === 'purgatory');
-  const crashKernel = found.crashKernel ?? fdt?.facts.crashKernel ?? crashKernelHole(contents, elfcorehdr.segment.address, []);
+  const { crashKernel, crashKernelRanges } = crashKernelsOf(found, fdt, elfcorehdr, options.crashKernelRanges ?? []);
   return {
     format,
     architecture,
     memory,
     segments,
+    crashKernelRanges,
     crashKernel,
     entry: found.entry,
     pageSize: pageSize(architecture, segments),
@@ -117,6 +138,20 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
       ? [...found.notes, 'a patch of this image was interrupted; this is its state before, and recover makes it so']
       : found.notes,
   };
+}
+
+/** What the FDT states counts most, then what the machine says of this image, then what the elfcorehdr leaves out. */
+function crashKernelsOf(
+  found: FoundImage,
+  fdt: KdumpImage['fdt'],
+  { segment, contents }: KdumpImage['elfcorehdr'],
+  machine: readonly Range[],
+): Pick<KdumpImage, 'crashKernel' | 'crashKernelRanges'> {
+  const machineHolds = machine.find((range) => containsAddress(range, segment.address));
+  const crashKernel = fdt?.facts.crashKernel ?? machineHolds ?? found.crashKernel ?? crashKernelHole(contents, segment.address, []);
+  const others = [...(fdt?.facts.crashKernelRanges ?? []), ...(machineHolds === undefined ? [] : machine)];
+  const all = crashKernel === null ? others : [crashKernel, ...others];
+  return { crashKernel, crashKernelRanges: distinct(all) };
 }
 
 function fdtOf(segment: Segment, tree: Fdt): NonNullable<KdumpImage['fdt']> {

@@ -20,8 +20,8 @@ export interface MachineStatePaths {
 
 /** The largest dtb that is read, in bytes. */
 const MAX_DEVICE_TREE = 64 << 20;
-/** All that is ever looked at in a live tree. */
-const CPUS = ['cpus'];
+/** All that is looked at in a live tree: the CPUs, and where the crashkernel range is. */
+const LOOKED_AT = ['cpus', 'chosen'];
 
 /**
  * The state of a machine, for {@link checkImage} and {@link changesToState}. What no path is given for is left out, and not compared.
@@ -46,12 +46,12 @@ export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
 }
 
 /**
- * The live device tree at `path`, as far as `/cpus`: a directory such as `/proc/device-tree`, or a dtb.
+ * The live device tree at `path`, as far as `/cpus` and `/chosen`: a directory such as `/proc/device-tree`, or a dtb.
  *
  * @param only names of the root's children to read instead
  * @throws KdumpError `input` when it is neither; `io`
  */
-export function readDeviceTree(fileSystem: FileSystem, path: string, only: readonly string[] = CPUS): LiveDeviceTree {
+export function readDeviceTree(fileSystem: FileSystem, path: string, only: readonly string[] = LOOKED_AT): LiveDeviceTree {
   return within({ file: path }, () =>
     fileSystem.kindOf(path) === 'directory'
       ? { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, only), namesAreMadeUp: true, source: path }

@@ -1,5 +1,5 @@
 import { firstWhere } from './first-where.js';
-import { byStart, sizeOf, type Range } from './range.js';
+import { byStart, sameRange, sizeOf, type Range } from './range.js';
 
 /** Disjoint ranges, ascending. Neighbours that touch may stay apart: some architectures keep them so. */
 export type RangeSet = readonly Range[];
@@ -14,6 +14,12 @@ export function merged(ranges: readonly Range[]): RangeSet {
     } else result.push(range);
   }
   return result;
+}
+
+/** `ranges`, ascending, each once; those that differ stay apart even where they overlap. */
+export function distinct(ranges: readonly Range[]): Range[] {
+  const sorted = [...ranges].sort((a, b) => byStart(a, b) || (a.end < b.end ? -1 : a.end > b.end ? 1 : 0));
+  return sorted.filter((range, index) => index === 0 || !sameRange(range, sorted[index - 1] as Range));
 }
 
 /** `ranges` without the addresses of `holes`; a range that a hole splits becomes two. Both may be in any order; the result keeps the order of `ranges`. */

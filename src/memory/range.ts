@@ -33,6 +33,10 @@ export function sizeOf(range: Range): bigint {
   return range.end - range.start;
 }
 
+export function sameRange(a: Range, b: Range): boolean {
+  return a.start === b.start && a.end === b.end;
+}
+
 export function overlaps(a: Range, b: Range): boolean {
   return a.start < b.end && b.start < a.end;
 }

@@ -135,10 +135,11 @@ function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere
       expected: 'memory that is not listed, or all of it listed',
     });
   }
-  if (image.crashKernel !== null && overlaps(image.crashKernel, memory)) {
+  const crashKernel = image.crashKernelRanges.find((range) => overlaps(range, memory));
+  if (crashKernel !== undefined) {
     throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
       segment: 'elfcorehdr',
-      found: `the crashkernel range ${formatRange(image.crashKernel)} in it`,
+      found: `the crashkernel range ${formatRange(crashKernel)} in it`,
       expected: 'memory outside of it',
     });
   }
@@ -147,7 +148,7 @@ function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere
 
 function refuseRemoval(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
   if (ram.covers(memory)) return;
-  const needed = [...(image.crashKernel === null ? [] : [image.crashKernel]), ...listedElsewhere].find((range) => overlaps(range, memory));
+  const needed = [...image.crashKernelRanges, ...listedElsewhere].find((range) => overlaps(range, memory));
   throw new KdumpError('refused', `cannot remove memory ${formatRange(memory)}`, {
     segment: 'elfcorehdr',
     found: needed === undefined ? 'memory that is not listed, or only in part' : `${formatRange(needed)} in it, which the kdump image uses`,

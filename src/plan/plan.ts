@@ -4,6 +4,8 @@ import { equalBytes } from '../bytes/compare.js';
 import { elfcorehdrSize, parseElfcorehdrIn, programHeaderCapacity, tableOf, writeElfcorehdr } from '../elf/elfcorehdr.js';
 import type { ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { KdumpImage } from '../image/image.js';
+import { crashKernelOf, otherBoot } from '../check/crash-kernel.js';
+import type { IomemEntry } from '../machine/iomem.js';
 import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
 import type { Finding } from '../check/finding.js';
 import { planCpus, type CpuPlanOptions, type DerivedProperty } from './plan-cpus.js';
@@ -17,6 +19,8 @@ import type { SegmentPlan } from './segment-plan.js';
 export interface PlanOptions extends CpuPlanOptions {
   /** Goes on where a refusal says that it is forcible. */
   readonly force?: boolean | undefined;
+  /** The machine's /proc/iomem, where it is known: what it has reserved for the capture kernel is not added. */
+  readonly iomem?: readonly IomemEntry[] | undefined;
 }
 
 /** What is to be written, all of it computed and checked. */
@@ -42,7 +46,8 @@ const MAX_ELFCOREHDR = BigInt(elfcorehdrSize(0xffff));
  * What `changes`, in their order, come to in the bytes of `image`. Reads the elfcorehdr, the FDT and the purgatory, and the segments that the
  * digest covers only where it has to change. Writes nothing.
  *
- * @throws KdumpError `refused` when a change conflicts with the image or does not fit, or the digest could not be brought right; `input` when
+ * @throws KdumpError `refused` when a change conflicts with the image or does not fit, the machine in `options` is not the image's, or the digest
+ *   could not be brought right; `input` when
  *   the image is damaged
  */
 export function planHotplug(image: KdumpImage, changes: readonly Change[], options: PlanOptions = {}): Plan {
@@ -55,7 +60,8 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
   const { refusesChanges } = image.architecture;
   if (refusesChanges !== undefined)
     throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
-  const memory = planMemory(image, memoryChanges, options);
+  refuseOtherBoot(image, options);
+  const memory = planMemory({ ...image, crashKernelRanges: crashKernelOf(image, options) }, memoryChanges, options);
   const notes = planNotes(image, cpuChanges, memory.table);
   const cpus = planCpus(image, cpuChanges, options);
 
@@ -78,6 +84,16 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
     digest: digest.outcome,
     findings,
   };
+}
+
+/** What is true of one boot is not written into an image of another. */
+function refuseOtherBoot(image: KdumpImage, options: PlanOptions): void {
+  const found = otherBoot(image, options);
+  if (found === null) return;
+  throw new KdumpError('refused', 'the image is of another boot, or another machine', {
+    found,
+    remedy: 'take image and machine state from the same boot',
+  });
 }
 
 function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }: PlanOptions): SegmentPlan {

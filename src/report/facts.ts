@@ -41,7 +41,7 @@ export function factsSection(subject: ReportSubject): Html {
 }
 
 function facts({ image, check }: ReportSubject): [string, Content][] {
-  const { architecture, pageSize, entry, crashKernel, elfcorehdr, fdt, purgatory } = image;
+  const { architecture, pageSize, entry, crashKernelRanges, elfcorehdr, fdt, purgatory } = image;
   const { cpuNotes, vmcoreinfo, kernelText } = crashMemoryOf(image);
   const { memoryRanges, cpus } = capacityOf(image);
   const covers = coveredSegments(image);
@@ -54,7 +54,12 @@ function facts({ image, check }: ReportSubject): [string, Content][] {
     ['Page size', pageSize === null ? 'not known' : formatSize(pageSize)],
     ...optional('Model', model === undefined ? null : text(textOf(model))),
     ...optional('Kernel command line', fdt === null || fdt.facts.bootargs === null ? null : text(fdt.facts.bootargs)),
-    ['Crashkernel range', crashKernel === null ? 'not known' : html`${address(crashKernel)}, ${size(crashKernel)}`],
+    [
+      crashKernelRanges.length > 1 ? 'Crashkernel ranges' : 'Crashkernel range',
+      crashKernelRanges.length === 0
+        ? 'not known'
+        : html`${crashKernelRanges.map((range, index) => html`${index > 0 && '; '}${address(range)}, ${size(range)}`)}`,
+    ],
     ...optional('Entry point', entry === null ? null : html`<code>${hex(entry)}</code>`),
     [
       'Purgatory’s digest',
@@ -92,7 +97,7 @@ function optional(term: string, value: Content): [string, Content][] {
 }
 
 function segmentTable({ image }: ReportSubject): Html {
-  const { segments, crashKernel } = image;
+  const { segments, crashKernelRanges } = image;
   const covers = new Set(coveredSegments(image));
   const rows = segments.map((segment, index): Row => {
     const { name, address: mem, memorySize, bufferSize } = segment;
@@ -109,23 +114,18 @@ function segmentTable({ image }: ReportSubject): Html {
       ],
     };
   });
-  const reserved: Row[] =
-    crashKernel === null
-      ? []
-      : [
-          {
-            id: ROWS.crashKernel,
-            cells: [
-              'crashkernel range',
-              address(crashKernel),
-              html`<code>${hex(crashKernel.start)}</code>`,
-              html`<code>${hex(crashKernel.end - crashKernel.start)}</code>`,
-              size(crashKernel),
-              '',
-              '',
-            ],
-          },
-        ];
+  const reserved = crashKernelRanges.map((range, index): Row => ({
+    id: ROWS.crashKernel(index),
+    cells: [
+      'crashkernel range',
+      address(range),
+      html`<code>${hex(range.start)}</code>`,
+      html`<code>${hex(range.end - range.start)}</code>`,
+      size(range),
+      '',
+      '',
+    ],
+  }));
   const columns = [
     { title: 'Segment' },
     { title: 'Addresses' },

@@ -130,7 +130,7 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     remedy: '`sync --device-tree`',
   },
   'crashkernel-differs': {
-    cause: 'the machine has its crashkernel range elsewhere: the image is of another boot or another machine',
+    cause: 'the machine has no crashkernel range where the image lies or names one: the image is of another boot or another machine',
     remedy: 'take the image and the state from the same boot',
   },
 };

@@ -1,6 +1,6 @@
 import type { CheckResult } from '../check/check.js';
 import type { ImageDifference } from '../check/diff.js';
-import { crashKernelOf } from '../check/compare-state.js';
+import { crashKernelOf } from '../check/crash-kernel.js';
 import type { MachineState } from '../machine/machine-state.js';
 import type { KdumpImage } from '../image/image.js';
 import { systemRam } from '../machine/iomem.js';
@@ -28,7 +28,7 @@ export function memoryWanted({ image, state }: Pick<ReportSubject, 'image' | 'st
   const { iomem, offlineMemory = [] } = state;
   if (iomem === undefined) return [];
   const { unlisted } = image.architecture;
-  return subtract(systemRam(iomem), [...crashKernelOf(image, iomem), ...offlineMemory, ...(unlisted === undefined ? [] : [unlisted])]);
+  return subtract(systemRam(iomem), [...crashKernelOf(image, state), ...offlineMemory, ...(unlisted === undefined ? [] : [unlisted])]);
 }
 
 /** Whether the machine's CPUs were compared with the image's: that needs a device tree on both sides. */

@@ -53,11 +53,8 @@ function saysMore(change: Change): boolean {
 /** Marks the changes that `image` has already, each seen after those before it. */
 export function skipMade(entries: readonly Entry[], image: KdumpImage): void {
   const listed = new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)), true);
-  const { crashKernel, architecture } = image;
-  const elsewhere = [
-    ...(crashKernel === null ? [] : [crashKernel]),
-    ...(architecture.unlisted === undefined ? [] : [architecture.unlisted]),
-  ];
+  const { crashKernelRanges, architecture } = image;
+  const elsewhere = [...crashKernelRanges, ...(architecture.unlisted === undefined ? [] : [architecture.unlisted])];
   const cpus = new Set(knownCpus(image).flatMap(({ id, threads }) => [id, ...threads]));
   for (const entry of entries) {
     if (entry.skipped !== undefined) continue;

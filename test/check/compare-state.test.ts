@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { architectureNamed } from '../../src/arch/registry.js';
 import type { ArchitectureName } from '../../src/arch/architecture.js';
-import { compareState, crashKernelOf, isCurrent, type StateDifference } from '../../src/check/compare-state.js';
+import { crashKernelOf } from '../../src/check/crash-kernel.js';
+import { compareState, isCurrent, type StateDifference } from '../../src/check/compare-state.js';
 import type { ProgramHeader } from '../../src/elf/records.js';
 import { encodeString } from '../../src/fdt/cells.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
@@ -35,9 +36,12 @@ function imageWith(name: ArchitectureName = 'ppc64le', more: ProgramHeader[] = [
   const nodes = [0, 2].map((id) => node(`cpu@${id}`, ...Object.entries(cpu(id)).map(([property, value]) => prop(property, value))));
   return {
     architecture: architectureNamed(name),
-    crashKernel: rangeOfSize(32n * MIB, 16n * MIB),
+    crashKernelRanges: [rangeOfSize(32n * MIB, 16n * MIB)],
     elfcorehdr: { contents: elfcorehdr(headers) },
-    fdt: { tree: parseFdt(buildFdt([node('cpus', prop('#address-cells', cells(1)), ...nodes)])) },
+    fdt: {
+      tree: parseFdt(buildFdt([node('cpus', prop('#address-cells', cells(1)), ...nodes)])),
+      facts: { crashKernelRanges: [], cmaRanges: [] },
+    },
   } as unknown as KdumpImage;
 }
 
@@ -104,10 +108,10 @@ describe('memory', () => {
 });
 
 test('the crashkernel range is that of the machine, or of the image where the machine names none', () => {
-  const { iomem: named } = iomem('00000000-03ffffff : System RAM', '  01000000-017fffff : Crash kernel');
-  expect(crashKernelOf(image, named ?? []).map(formatRange)).toEqual(['0x1000000-0x17fffff']);
-  expect(crashKernelOf(image, []).map(formatRange)).toEqual(['0x2000000-0x2ffffff']);
-  expect(crashKernelOf({ ...image, crashKernel: null }, [])).toEqual([]);
+  const named = iomem('00000000-03ffffff : System RAM', '  01000000-017fffff : Crash kernel');
+  expect(crashKernelOf(image, named).map(formatRange)).toEqual(['0x1000000-0x17fffff']);
+  expect(crashKernelOf(image, {}).map(formatRange)).toEqual(['0x2000000-0x2ffffff']);
+  expect(crashKernelOf({ ...image, crashKernelRanges: [] }, {})).toEqual([]);
 });
 
 describe('CPUs', () => {

@@ -11,7 +11,7 @@ const MIB = 1n << 20n;
 
 function ramOf(...loads: ProgramHeader[]): RamRanges {
   const contents = elfcorehdr([note(0x1000n), note(0x2000n), ...loads]);
-  return new RamRanges(crashTableOf({ architecture: ppc64le, crashKernel: null, elfcorehdr: { contents } }));
+  return new RamRanges(crashTableOf({ architecture: ppc64le, crashKernelRanges: [], elfcorehdr: { contents } }));
 }
 
 const shown = (ram: RamRanges): string[] => Array.from({ length: ram.length }, (_, index) => formatRange(ram.at(index)));

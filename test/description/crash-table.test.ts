@@ -14,7 +14,11 @@ function tableOf(
   name: ArchitectureName = 'ppc64le',
   crashKernel: Range | null = CRASH_KERNEL,
 ): CrashTable {
-  return crashTableOf({ architecture: architectureNamed(name), crashKernel, elfcorehdr: { contents: elfcorehdr(programHeaders) } });
+  return crashTableOf({
+    architecture: architectureNamed(name),
+    crashKernelRanges: crashKernel === null ? [] : [crashKernel],
+    elfcorehdr: { contents: elfcorehdr(programHeaders) },
+  });
 }
 
 /** The name of each program header's kind. */

@@ -45,7 +45,7 @@ const elfcorehdr = target('elfcorehdr', seeds.elfSeeds(), (input) => {
   for (const architecture of ['ppc64le', 'x86_64', 's390x']) {
     crashMemoryOf({
       architecture: architectureNamed(architecture),
-      crashKernel: { start: 0x20000n, end: 0x28000n },
+      crashKernelRanges: [{ start: 0x20000n, end: 0x28000n }],
       elfcorehdr: { contents },
     });
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { kdumpFdtFacts, type KdumpFdtFacts } from '../../src/image/chosen.js';
+import type { Range } from '../../src/memory/range.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
 import { buildFdt, cells, node, prop, type Item } from '../fdt/build.js';
 
@@ -39,7 +40,14 @@ describe('where the elfcorehdr is', () => {
   });
 
   test('nowhere', () => {
-    expect(kdumpFdtFacts(parseFdt(buildFdt([])))).toEqual({ bootargs: null, elfcorehdr: null, initrd: null, crashKernel: null });
+    expect(kdumpFdtFacts(parseFdt(buildFdt([])))).toEqual({
+      bootargs: null,
+      elfcorehdr: null,
+      initrd: null,
+      crashKernel: null,
+      crashKernelRanges: [],
+      cmaRanges: [],
+    });
   });
 });
 
@@ -66,6 +74,42 @@ describe('the crashkernel range', () => {
     expect(factsOf([header(0x9000), usable]).crashKernel).toEqual({ start: 0x8000n, end: 0xa000n });
     expect(factsOf([header(0xa000), usable]).crashKernel).toBeNull();
     expect(factsOf([usable]).crashKernel).toBeNull();
+  });
+
+  const GIB = 0x40000000;
+  const above = (...pairs: [number, number, number][]): Item =>
+    prop('linux,usable-memory-range', cells(...pairs.flatMap(([high, low, size]) => [high, low, 0, size])));
+  const rangesOf = (...pairs: [number, number, number][]): Pick<KdumpFdtFacts, 'crashKernelRanges' | 'cmaRanges'> => {
+    const { crashKernelRanges, cmaRanges } = factsOf([prop('linux,elfcorehdr', cells(1, 0x1000, 0, 0x400)), above(...pairs)]);
+    return { crashKernelRanges, cmaRanges };
+  };
+  const HIGH = { start: 0x100000000n, end: 0x140000000n };
+  const LOW = { start: 0x40000000n, end: 0x50000000n };
+
+  test.each<[string, [number, number, number][], Range[], Range[]]>([
+    ['a low one beside a high one', [[0, GIB, 0x10000000]], [LOW, HIGH], []],
+    [
+      'of CMA behind both',
+      [
+        [0, GIB, 0x10000000],
+        [0, 2 * GIB, GIB],
+      ],
+      [LOW, { start: 0x80000000n, end: 0xc0000000n }, HIGH],
+      [{ start: 0x80000000n, end: 0xc0000000n }],
+    ],
+    [
+      'of CMA without a low one',
+      [[2, 0, GIB]],
+      [HIGH, { start: 0x200000000n, end: 0x240000000n }],
+      [{ start: 0x200000000n, end: 0x240000000n }],
+    ],
+  ])('more ranges: %s', (_, pairs, crashKernelRanges, cmaRanges) => {
+    expect(rangesOf([1, 0, GIB], ...pairs)).toEqual({ crashKernelRanges, cmaRanges });
+  });
+
+  test('more ranges: of CMA below a range that is low itself', () => {
+    const usable = prop('linux,usable-memory-range', cells(0, 0x8000, 0, 0x2000, 0, 0x1000, 0, 0x1000));
+    expect(factsOf([header(0x9000), usable]).cmaRanges).toEqual([{ start: 0x1000n, end: 0x2000n }]);
   });
 
   const BELOW: [bigint, bigint] = [0x10000n, 0x30000n];

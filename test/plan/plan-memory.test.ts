@@ -21,7 +21,7 @@ const SECOND: Range = { start: 0x40000000n, end: 0x80000000n };
 function imageWith(programHeaders: readonly ProgramHeader[]): KdumpImage {
   return {
     architecture: architectureNamed('ppc64le'),
-    crashKernel: CRASH_KERNEL,
+    crashKernelRanges: [CRASH_KERNEL],
     elfcorehdr: { contents: elfcorehdr(programHeaders) },
     fdt: null,
   } as unknown as KdumpImage;

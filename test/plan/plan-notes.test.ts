@@ -21,7 +21,7 @@ function imageWith(notes: number, cpus: number | null, name: ArchitectureName): 
   const tree = parseFdt(buildFdt([node('cpus', prop('#address-cells', cells(1)), ...nodes)]));
   return {
     architecture: architectureNamed(name),
-    crashKernel: null,
+    crashKernelRanges: [],
     elfcorehdr: { contents: elfcorehdr(headers) },
     fdt: cpus === null ? null : { tree },
   } as unknown as KdumpImage;

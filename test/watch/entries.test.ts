@@ -59,7 +59,7 @@ describe('changes that the image has already', () => {
   /** RAM from 1 to 32 and from 48 to 64 MiB, the crashkernel range between them. */
   const image = {
     architecture: architectureNamed('aarch64'),
-    crashKernel: rangeOfSize(32n * MIB, 16n * MIB),
+    crashKernelRanges: [rangeOfSize(32n * MIB, 16n * MIB)],
     elfcorehdr: { contents: elfcorehdr([note(0x1000n), note(0x2000n), load(MIB, 32n * MIB), load(48n * MIB, 64n * MIB)]) },
     fdt: { tree },
   } as unknown as KdumpImage;

@@ -36,7 +36,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   }
   const state = stateFrom(options, context.fileSystem);
   // A machine's state is what is there now, so nodes of CPUs that are gone go.
-  const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree };
+  const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree, iomem: state.iomem };
   const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
   if (qmp === undefined) return planAndApply(context, requireImage(image), options, { planOptions, changesFor });
   return import('../guest/patch-guest-command.js').then(({ patchGuestCommand }) =>

@@ -1,5 +1,5 @@
 import { hex } from '../../errors.js';
-import { intersection, sizeOf, type Range } from '../../memory/range.js';
+import { containsAddress, intersection, sizeOf, type Range } from '../../memory/range.js';
 import { firstEndingAfter, merged, subtract, totalSize, type RangeSet } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
 import type { Theme } from './theme.js';
@@ -21,10 +21,11 @@ interface Part {
  *
  * @param width characters of each line
  */
-export function drawMap(dumped: readonly Range[], crashKernel: Range | null, width: number, theme: Theme): string[] {
+export function drawMap(dumped: readonly Range[], crashKernelRanges: readonly Range[], width: number, theme: Theme): string[] {
   const glyphs = theme.hasBlocks ? BLOCKS : ASCII;
-  const dump = merged(crashKernel === null ? dumped : subtract(dumped, [crashKernel]));
-  const all = merged(crashKernel === null ? dump : [...dump, crashKernel]);
+  const crashKernels = merged(crashKernelRanges);
+  const dump = merged(subtract(dumped, crashKernels));
+  const all = merged([...dump, ...crashKernels]);
   const stretches = stretchesOf(all);
   const first = stretches[0];
   if (first === undefined) return [];
@@ -32,7 +33,7 @@ export function drawMap(dumped: readonly Range[], crashKernel: Range | null, wid
   const room = width - CUT.length * (stretches.length - 1);
   const parts = stretches.map((range): Part => {
     const count = Math.max(1, Math.floor((Number(sizeOf(range)) / Number(total)) * room));
-    return { range, cells: cellsOf(range, count, dump, crashKernel, glyphs) };
+    return { range, cells: cellsOf(range, count, dump, crashKernels, glyphs) };
   });
   const bar = parts.map(({ cells }) => cells).join(CUT);
   const legend = [
@@ -46,7 +47,7 @@ export function drawMap(dumped: readonly Range[], crashKernel: Range | null, wid
       .replaceAll(new RegExp(`${glyphs.crashKernel}+`, 'g'), theme.crashKernel)
       .replaceAll(new RegExp(`${glyphs.dump}+`, 'g'), theme.added);
   return [
-    labels(parts, [...(crashKernel === null ? [] : [crashKernel]), ...dump]),
+    labels(parts, [...crashKernels, ...dump]),
     painted(bar),
     legend.map(([glyph = '', meaning = '']) => `${painted(glyph)} ${meaning}`).join('   '),
   ];
@@ -79,22 +80,22 @@ function stretchesOf(ranges: RangeSet): Range[] {
 }
 
 /** Each cell shows what most of its memory is; a crashkernel range that is smaller than a cell has one all the same. */
-function cellsOf(whole: Range, count: number, dump: RangeSet, crashKernel: Range | null, glyphs: typeof BLOCKS): string {
+function cellsOf(whole: Range, count: number, dump: RangeSet, crashKernels: RangeSet, glyphs: typeof BLOCKS): string {
   const boundary = (index: number): bigint => whole.start + (sizeOf(whole) * BigInt(index)) / BigInt(count);
   let cells = '';
   for (let index = 0; index < count; index += 1) {
     const cell = { start: boundary(index), end: boundary(index + 1) };
     if (cell.end === cell.start) cells += cells.at(-1) ?? glyphs.dump;
-    else cells += glyphs[kindOf(cell, dump, crashKernel)];
+    else cells += glyphs[kindOf(cell, dump, crashKernels)];
   }
   return cells;
 }
 
-function kindOf(cell: Range, dump: RangeSet, crashKernel: Range | null): 'dump' | 'crashKernel' | 'hole' {
+function kindOf(cell: Range, dump: RangeSet, crashKernels: RangeSet): 'dump' | 'crashKernel' | 'hole' {
   const size = sizeOf(cell);
-  const reserved = crashKernel === null ? undefined : intersection(cell, crashKernel);
-  if (crashKernel !== null && reserved?.start === crashKernel.start && sizeOf(crashKernel) < size) return 'crashKernel';
-  const reservedSize = reserved === undefined ? 0n : sizeOf(reserved);
+  const crashKernel = crashKernels[firstEndingAfter(crashKernels, cell.start)];
+  if (crashKernel !== undefined && containsAddress(cell, crashKernel.start) && sizeOf(crashKernel) < size) return 'crashKernel';
+  const reservedSize = coveredSize(crashKernels, cell);
   const dumpSize = coveredSize(dump, cell);
   const holeSize = size - reservedSize - dumpSize;
   if (reservedSize >= dumpSize && reservedSize >= holeSize) return 'crashKernel';

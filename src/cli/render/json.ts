@@ -21,7 +21,7 @@ function rangeToJson(range: Range): { start: string; size: number | string } {
 }
 
 export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings: readonly Finding[]): object {
-  const { memory, segments, crashKernel, pageSize, elfcorehdr, fdt, purgatory } = image;
+  const { memory, segments, crashKernel, crashKernelRanges, pageSize, elfcorehdr, fdt, purgatory } = image;
   const crash = crashMemoryOf(image);
   const model = fdt?.tree.root.property('model');
   const noteToJson = ({ paddr, memsz }: ProgramHeader): object => ({ address: hex(paddr), size: sizeToJson(memsz) });
@@ -33,6 +33,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
     pageSize: pageSize === null ? null : Number(pageSize),
     entry: image.entry === null ? null : hex(image.entry),
     crashKernel: crashKernel === null ? null : rangeToJson(crashKernel),
+    crashKernelRanges: crashKernelRanges.map(rangeToJson),
     segments: segments.map(({ name, address, memorySize, bufferSize }) => ({
       name,
       address: hex(address),

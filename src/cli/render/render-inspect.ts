@@ -7,7 +7,7 @@ import { coveredSegments, type DigestStatus } from '../../check/verify-digest.js
 import type { KdumpImage } from '../../image/image.js';
 import { FORMAT_NAMES } from '../../image/containers/recognise.js';
 import { segmentRange } from '../../image/segment.js';
-import { byStart, formatRange, sizeOf, type Range } from '../../memory/range.js';
+import { byStart, formatRange, sameRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
 import { drawMap, drawPlace } from './draw-map.js';
@@ -70,7 +70,7 @@ function memoryLines(image: KdumpImage, { ranges, vmcoreinfo, kernelText }: Cras
   const { shown, rest } = fold(sorted, MOST_RANGES, theme);
   const map = drawMap(
     sorted.map(({ range }) => range),
-    image.crashKernel,
+    image.crashKernelRanges,
     theme.columns - 2 * INDENT.length,
     theme,
   );
@@ -120,8 +120,13 @@ function roomLines(image: KdumpImage, theme: Theme): string[] {
   return columns(rows).map((line, index) => `${index === 0 ? theme.heading('Room for') : '        '}  ${line}`);
 }
 
-function segmentLines({ segments, crashKernel, entry }: KdumpImage, theme: Theme): string[] {
-  const where = crashKernel === null ? '' : ` in crashkernel ${formatRange(crashKernel)} (${formatSize(sizeOf(crashKernel))})`;
+function segmentLines({ segments, crashKernel, crashKernelRanges, entry }: KdumpImage, theme: Theme): string[] {
+  const withSize = (range: Range): string => `${formatRange(range)} (${formatSize(sizeOf(range))})`;
+  const others = crashKernelRanges.filter((range) => crashKernel === null || !sameRange(range, crashKernel));
+  const where =
+    crashKernel === null
+      ? ''
+      : ` in crashkernel ${withSize(crashKernel)}${others.length === 0 ? '' : `, reserved with ${others.map(withSize).join(', ')}`}`;
   const rows = columns(
     segments.map((segment) => [
       INDENT + segment.name,

@@ -6,7 +6,7 @@ import { ADDRESS_SPACE_END, rangeOfSize, type Range } from '../../memory/range.j
 import type { DeviceTreeNode } from '../device-tree.js';
 
 /** Children of the root that name the connectors. */
-export const DRC_NODES = ['cpus', 'ibm,dynamic-reconfiguration-memory'] as const;
+export const DRC_NODES = ['cpus', 'chosen', 'ibm,dynamic-reconfiguration-memory'] as const;
 
 /** Logical memory blocks that follow each other in address and connector. */
 interface LmbRun {

@@ -1,7 +1,7 @@
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { KdumpImage } from '../../image/image.js';
 import { segmentRange } from '../../image/segment.js';
-import { overlaps, type Range } from '../../memory/range.js';
+import { overlaps, sameRange, type Range } from '../../memory/range.js';
 import type { Lane, MapEntry } from './memory-map.js';
 import { memoryWanted, type ReportSubject } from '../subject.js';
 
@@ -16,7 +16,7 @@ export const ROWS = {
   added: (index: number) => `added-${index}`,
   removed: (index: number) => `removed-${index}`,
   segment: (index: number) => `segment-${index}`,
-  crashKernel: 'crashkernel',
+  crashKernel: (index: number) => `crashkernel-${index}`,
 } as const;
 
 const RANGE_NAMES = { ram: 'RAM', backup: 'backup', firmware: 'firmware' } as const;
@@ -42,13 +42,13 @@ export function overviewLanes(subject: ReportSubject): Lane[] {
 
 /** The lanes of the crashkernel range alone: the segments, and what the dump has of it all the same. */
 export function crashKernelLanes({ image, before }: ReportSubject): Lane[] {
-  const segments = segmentEntries(image);
   const hull = image.crashKernel;
   const inside = (entries: readonly MapEntry[]): MapEntry[] => entries.filter(({ range }) => hull !== null && overlaps(range, hull));
   const dumped = inside(dumpEntries(image, ROWS.memory));
   const changes = changeLane(before?.difference.memory)
     .map(({ name, entries }) => ({ name, entries: inside(entries) }))
     .filter(({ entries }) => entries.length > 0);
+  const segments = segmentEntries(image).filter(({ kind, range }) => kind !== 'crashkernel' || (hull !== null && sameRange(range, hull)));
   return [{ name: 'Segments', entries: segments }, ...changes, ...(dumped.length === 0 ? [] : [{ name: 'In the dump', entries: dumped }])];
 }
 
@@ -79,11 +79,9 @@ function dumpEntries(image: KdumpImage, row: (index: number) => string): MapEntr
   return crashMemoryOf(image).ranges.map(({ kind, range }, index) => ({ range, kind, label: RANGE_NAMES[kind], row: row(index) }));
 }
 
-function segmentEntries({ segments, crashKernel }: KdumpImage): MapEntry[] {
-  const reserved: MapEntry[] =
-    crashKernel === null ? [] : [{ range: crashKernel, kind: 'crashkernel', label: 'crashkernel', row: ROWS.crashKernel }];
+function segmentEntries({ segments, crashKernelRanges }: KdumpImage): MapEntry[] {
   return [
-    ...reserved,
+    ...entriesOf(crashKernelRanges, 'crashkernel', 'crashkernel', ROWS.crashKernel),
     ...segments.map((segment, index): MapEntry => {
       const kind = segment.name === 'elfcorehdr' || segment.name === 'fdt' ? 'description' : 'segment';
       return { range: segmentRange(segment), kind, label: segment.name, row: ROWS.segment(index) };
