@@ -5,6 +5,7 @@ export const LONG = [
   'test/long/**/*.test.ts',
   'test/report/browser.test.ts',
   'test/guest/qemu.test.ts',
+  'test/guest/virtio-mem.test.ts',
   'test/conformance/qemu-dumps.test.ts',
   'test/examples/ansible.test.ts',
   'test/examples/ci-jobs.test.ts',

@@ -1,7 +1,17 @@
 import { KdumpError } from '../errors.js';
+import { merged } from '../memory/range-set.js';
+import type { Range } from '../memory/range.js';
 import type { Mapping } from '../text/numbers.js';
 
 const ENTRY = /^ {2}([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?[0-9]+, ([a-z/ -]+)\): (.*?)(?: @([0-9a-f]{16}))?(?: KVM)?$/;
+
+/** A line of a flat view. */
+interface Entry {
+  readonly range: Range;
+  readonly kind: string;
+  readonly name: string;
+  readonly offset: bigint;
+}
 
 /**
  * Where the memory backend called `region` lies in the guest's physical memory, from `info mtree -f` of QEMU's monitor: the flat view of the
@@ -11,19 +21,12 @@ const ENTRY = /^ {2}([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?[0-9]+, ([a-z/ -]+)\)
  * @throws KdumpError `input` when the text has another form, or does not map the region
  */
 export function mappingsOf(text: string, region: string): Mapping[] {
-  const view = text
-    .split(/\r?\n(?=FlatView #)/)
-    .find((each) => /^FlatView #[0-9]+$/m.test(each) && /^ AS "memory", root: system$/m.test(each.replaceAll('\r', '')));
-  if (view === undefined) throw unreadable('no flat view of the address space "memory"');
+  const lines = linesOfMemory(text);
+  if (lines === undefined) throw unreadable('no flat view of the address space "memory"');
   const mappings: Mapping[] = [];
-  for (const line of view.split(/\r?\n/)) {
-    const [, first, last, kind, name, offset = '0'] = ENTRY.exec(line) ?? [];
-    if (first === undefined || last === undefined || kind !== 'ram' || name !== region) continue;
-    const piece = {
-      fileOffset: BigInt(`0x${offset}`),
-      address: BigInt(`0x${first}`),
-      size: BigInt(`0x${last}`) + 1n - BigInt(`0x${first}`),
-    };
+  for (const entry of lines.map(entryOf)) {
+    if (entry?.kind !== 'ram' || entry.name !== region) continue;
+    const piece = { fileOffset: entry.offset, address: entry.range.start, size: entry.range.end - entry.range.start };
     const before = mappings.at(-1);
     if (before !== undefined && before.address + before.size === piece.address && before.fileOffset + before.size === piece.fileOffset) {
       mappings[mappings.length - 1] = { ...before, size: before.size + piece.size };
@@ -31,6 +34,35 @@ export function mappingsOf(text: string, region: string): Mapping[] {
   }
   if (mappings.length === 0) throw unreadable(`nothing of the memory backend ${region}`);
   return mappings;
+}
+
+/**
+ * All physical addresses that have anything behind them, RAM or not, from the same text. What is in none of them is certainly no memory.
+ *
+ * @returns null where a line is not understood, or RAM is nowhere: then it is not known what else there is
+ */
+export function mappedRanges(text: string): readonly Range[] | null {
+  const entries = (linesOfMemory(text) ?? []).map(entryOf);
+  if (!entries.some((entry) => entry?.kind === 'ram')) return null;
+  const ranges = entries.flatMap((entry) => (entry === undefined ? [] : [entry.range]));
+  return ranges.length < entries.length ? null : merged(ranges);
+}
+
+/** The lines of mapped ranges in the address space `memory`. */
+function linesOfMemory(text: string): string[] | undefined {
+  return text
+    .replaceAll('\r', '')
+    .split(/\n(?=FlatView #)/)
+    .find((each) => /^FlatView #[0-9]+$/m.test(each) && /^ AS "memory", root: system$/m.test(each))
+    ?.split('\n')
+    .filter((line) => line.startsWith('  '));
+}
+
+function entryOf(line: string): Entry | undefined {
+  const [, first, last, kind, name, offset = '0'] = ENTRY.exec(line) ?? [];
+  if (first === undefined || last === undefined || kind === undefined || name === undefined) return undefined;
+  const range = { start: BigInt(`0x${first}`), end: BigInt(`0x${last}`) + 1n };
+  return range.start >= range.end ? undefined : { range, kind, name, offset: BigInt(`0x${offset}`) };
 }
 
 function unreadable(found: string): KdumpError {

@@ -103,6 +103,11 @@ export class Qmp {
     else listener();
   }
 
+  /** Whether QEMU, or this client, ended the connection. */
+  get isClosed(): boolean {
+    return this.failure !== undefined;
+  }
+
   close(): void {
     this.end(this.error('the monitor was closed'));
   }

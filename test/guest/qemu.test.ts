@@ -1,78 +1,24 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createConnection } from 'node:net';
-import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Capture, RAM_SIZE } from '../helpers/capture-image.js';
 import { has, PROGRAM, run, scratchFolder } from '../helpers/run.js';
+import { SecondMonitor } from '../helpers/second-monitor.js';
 import { start } from '../helpers/start.js';
 
 const folder = scratchFolder();
 /** Where to look for the image, so that not all of the memory is searched each time. */
 const AT = ['--crash-kernel', '0x20000000+512M'];
 
-/** A second monitor of the guest, beside the program's. */
-class Monitor {
-  private readonly replies: AsyncIterator<string>;
-
-  constructor(private readonly socket: ReturnType<typeof createConnection>) {
-    this.replies = createInterface({ input: socket })[Symbol.asyncIterator]();
-  }
-
-  static async connect(path: string): Promise<Monitor> {
-    for (let tries = 0; ; tries += 1) {
-      const socket = createConnection(path);
-      const isOpen = await new Promise<boolean>((resolve) => {
-        socket.once('connect', () => {
-          resolve(true);
-        });
-        socket.once('error', () => {
-          resolve(false);
-        });
-      });
-      if (isOpen) {
-        const monitor = new Monitor(socket);
-        await monitor.execute('qmp_capabilities');
-        return monitor;
-      }
-      if (tries > 200) throw new Error('QEMU did not start');
-      await sleep(50);
-    }
-  }
-
-  async execute(execute: string, given: object = {}): Promise<unknown> {
-    this.socket.write(`${JSON.stringify({ execute, arguments: given })}\n`);
-    for (;;) {
-      const line = await this.replies.next();
-      const message = JSON.parse(String(line.value)) as { return?: unknown; error?: { desc: string } };
-      if (message.error !== undefined) throw new Error(message.error.desc);
-      if (message.return !== undefined) return message.return;
-    }
-  }
-
-  close(): void {
-    this.socket.destroy();
-  }
-
-  async runs(): Promise<boolean> {
-    return ((await this.execute('query-status')) as { running: boolean }).running;
-  }
-
-  async addMemory(id: string): Promise<void> {
-    await this.execute('object-add', { 'qom-type': 'memory-backend-ram', id: `m-${id}`, size: 0x1000_0000 });
-    await this.execute('device_add', { driver: 'pc-dimm', id, memdev: `m-${id}` });
-  }
-}
-
 /** Firmware runs in it, and no kernel: the kdump image in its memory is that of a captured guest. */
 describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
   const sockets = mkdtempSync(join(tmpdir(), 'kdump-qemu-'));
   const socket = join(sockets, 'program');
   let qemu: ChildProcess;
-  let monitor: Monitor;
+  let monitor: SecondMonitor;
   let ram: string;
 
   beforeAll(async () => {
@@ -91,7 +37,7 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
       ...['-qmp', `unix:${socket},server,nowait`, '-qmp', `unix:${join(sockets, 'test')},server,nowait`],
     ];
     qemu = spawn('qemu-system-ppc64', args, { stdio: 'ignore' });
-    monitor = await Monitor.connect(join(sockets, 'test'));
+    monitor = await SecondMonitor.connect(join(sockets, 'test'));
   }, 60_000);
 
   afterAll(() => {
@@ -164,7 +110,7 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
   });
 
   test('a monitor that serves somebody else: it is waited for, and the message says so', async () => {
-    const other = await Monitor.connect(socket);
+    const other = await SecondMonitor.connect(socket);
     const result = start(['apply', '--qmp', socket, ...AT, '--add-memory', '0xc0000000+256M', '--dry-run']);
     await result.says('waiting for the monitor, which serves one client at a time');
     other.close();

@@ -42,6 +42,6 @@ function apply(
   const work = { planOptions: planOptionsFrom(options, context.fileSystem), changesFor: () => changes };
   if (qmp === undefined) return planAndApply(context, requireImage(image), options, work);
   return import('../guest/patch-guest-command.js').then(({ patchGuestCommand }) =>
-    patchGuestCommand(context, image, { ...options, qmp }, work),
+    patchGuestCommand(context, image, { ...options, qmp }, { ...work, asksDevices: false, changesFor: () => ({ changes }) }),
   );
 }

@@ -14,6 +14,7 @@ import { addWriteOptions, type WriteOptions } from '../options/write-options.js'
 interface SyncOptions extends CommonOptions, ImageOptions, StateOptions, WriteOptions, QmpOptions {
   compat?: 'linux';
   force?: boolean;
+  strict?: boolean;
 }
 
 export const syncCommand: CommandDefinition = {
@@ -21,9 +22,11 @@ export const syncCommand: CommandDefinition = {
   define(command, act) {
     addStateOptions(command.argument('[image]', IMAGE_ARGUMENT));
     addWriteOptions(command).option('--force', 'go on where a refusal says that it is forcible').addOption(compatOption());
-    addQmpOption(addImageOptions(command)).action((path: string | undefined, options: SyncOptions) => {
-      act(options, (context) => sync(context, path, options));
-    });
+    addQmpOption(addImageOptions(command))
+      .option('--strict', 'exit code 1 where QEMU alone could not tell all of the state, too')
+      .action((path: string | undefined, options: SyncOptions) => {
+        act(options, (context) => sync(context, path, options));
+      });
   },
 };
 
@@ -37,9 +40,17 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const state = stateFrom(options, context.fileSystem);
   // A machine's state is what is there now, so nodes of CPUs that are gone go.
   const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree, iomem: state.iomem };
-  const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
-  if (qmp === undefined) return planAndApply(context, requireImage(image), options, { planOptions, changesFor });
-  return import('../guest/patch-guest-command.js').then(({ patchGuestCommand }) =>
-    patchGuestCommand(context, image, { ...options, qmp }, isStateGiven ? { planOptions, changesFor } : { planOptions }),
+  if (qmp === undefined) {
+    const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
+    return planAndApply(context, requireImage(image), options, { planOptions, changesFor });
+  }
+  return Promise.all([import('../guest/patch-guest-command.js'), import('../guest/guest-state.js')]).then(
+    ([{ patchGuestCommand }, { changesToGuestState }]) =>
+      patchGuestCommand(
+        context,
+        image,
+        { ...options, qmp },
+        { planOptions, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state) },
+      ),
   );
 }

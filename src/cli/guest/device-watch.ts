@@ -1,5 +1,4 @@
 import { KdumpError } from '../../errors.js';
-import type { GuestDevices } from '../../guest/devices.js';
 import type { Context } from '../command.js';
 import { devicesOfGuest, type GuestSession } from './guest-session.js';
 
@@ -12,7 +11,7 @@ const TELLING = new Set([
   'MEMORY_DEVICE_SIZE_CHANGE',
 ]);
 
-/** Notices when a guest's DIMMs and CPUs change. */
+/** Notices when a guest's memory devices and CPUs change, or its image does though nobody here wrote to it. */
 export class DeviceWatch {
   private seen = '';
   private timer: NodeJS.Timeout | undefined;
@@ -22,7 +21,8 @@ export class DeviceWatch {
     private readonly guest: GuestSession,
     private readonly context: Context,
     private readonly intervalMs: number,
-    private readonly onChange: (devices: GuestDevices) => void,
+    private readonly isImageChanged: () => boolean,
+    private readonly onChange: () => void,
   ) {}
 
   /** Looks for the first time. @throws KdumpError `io` */
@@ -40,11 +40,11 @@ export class DeviceWatch {
   }
 
   private async ask(): Promise<void> {
-    const devices = await devicesOfGuest(this.guest, this.seen === '' ? this.context : quiet(this.context));
+    const devices = await devicesOfGuest(this.guest, this.context);
     const now = JSON.stringify(devices, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
-    if (now === this.seen) return;
+    if (now === this.seen && !this.isImageChanged()) return;
     this.seen = now;
-    this.onChange(devices);
+    this.onChange();
   }
 
   private async askAgain(): Promise<void> {
@@ -59,8 +59,4 @@ export class DeviceWatch {
       this.isAsking = false;
     }
   }
-}
-
-function quiet(context: Context): Context {
-  return { ...context, console: { ...context.console, note: () => undefined } };
 }

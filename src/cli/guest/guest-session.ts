@@ -7,7 +7,6 @@ import { isNothingToDo, type Plan } from '../../plan/plan.js';
 import type { KdumpImage } from '../../image/image.js';
 import { readImage } from '../../image/open.js';
 import { findJournal } from '../../journal/find-journal.js';
-import { rangeOfSize, type Range } from '../../memory/range.js';
 import { preparePlan } from '../../patch/apply.js';
 import { recover } from '../../patch/recover.js';
 import { closeTarget, openTarget, type PatchTarget } from '../../patch/target.js';
@@ -20,8 +19,8 @@ export interface GuestSession {
   readonly qmp: Qmp;
   readonly path: string;
   readonly imageOptions: ImageOptions;
-  /** Its RAM at boot; null where QEMU does not tell. */
-  readonly ram: readonly Range[] | null;
+  /** Devices of which it was said that QEMU does not know all. */
+  readonly told: Set<string>;
 }
 
 /**
@@ -44,11 +43,10 @@ export async function openGuest(
       if (image === undefined || !(error instanceof KdumpError)) throw error;
       return undefined;
     });
-    const ram = file?.map.map(({ address, size }) => rangeOfSize(address, size)) ?? null;
     const isPlaced = options.base !== undefined || options.map !== undefined || options.format !== undefined;
     const ownMap =
       file === undefined || isPlaced || (image !== undefined && image !== file.path) ? {} : { format: 'raw' as const, map: file.map };
-    return { qmp, path: image ?? file?.path ?? '', imageOptions: { ...options, ...ownMap }, ram };
+    return { qmp, path: image ?? file?.path ?? '', imageOptions: { ...options, ...ownMap }, told: new Set() };
   } catch (error) {
     qmp.close();
     throw error;
@@ -56,10 +54,18 @@ export async function openGuest(
 }
 
 /** What the guest has plugged in. What QEMU cannot tell is said once. */
-export async function devicesOfGuest({ qmp, path }: GuestSession, { console }: Context): Promise<GuestDevices> {
+export async function devicesOfGuest({ qmp, path, told }: GuestSession, { console }: Context): Promise<GuestDevices> {
   const devices = await devicesOf(qmp);
-  for (const id of devices.unclear) {
-    console.note(`${printable(path)}: how much of the virtio-mem device ${printable(id)} is in use only the guest knows: it is left out`);
+  if (devices.mapped === null && !told.has('')) {
+    told.add('');
+    console.note(`${printable(path)}: QEMU does not show where the guest has memory: nothing is taken for gone`);
+  }
+  for (const { id, kind } of devices.unclear) {
+    if (told.has(id)) continue;
+    told.add(id);
+    console.note(
+      `${printable(path)}: how much of the ${printable(kind)} device ${printable(id)} is in use only the guest knows: it is left out`,
+    );
   }
   return devices;
 }

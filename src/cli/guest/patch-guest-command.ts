@@ -1,5 +1,6 @@
 import { KdumpError, printable } from '../../errors.js';
-import { changesToGuest } from '../../guest/guest-changes.js';
+import type { Finding } from '../../check/finding.js';
+import type { GuestDevices } from '../../guest/devices.js';
 import { planHotplug, type PlanOptions } from '../../plan/plan.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
@@ -12,12 +13,27 @@ import type { Outcome } from '../outcome.js';
 import type { WriteOptions } from '../options/write-options.js';
 import { renderPlan } from '../render/render-plan.js';
 
-/** `apply` and `sync` with `--qmp`. Without `changesFor` the changes are what QEMU says the guest has. */
+/** What is to be changed in the image of a guest. */
+export interface GuestChanges {
+  readonly changes: readonly Change[];
+  /** Where the image was compared with something: whether all of it was. */
+  readonly compared?: { readonly memory: boolean; readonly cpus: boolean };
+  readonly findings?: readonly Finding[];
+}
+
+export interface GuestWork {
+  readonly planOptions: PlanOptions;
+  /** Whether `changesFor` needs to know what QEMU has plugged in. */
+  readonly asksDevices: boolean;
+  readonly changesFor: (image: KdumpImage, devices: GuestDevices | undefined) => GuestChanges;
+}
+
+/** `apply` and `sync` with `--qmp`. */
 export async function patchGuestCommand(
   context: Context,
   image: string | undefined,
-  options: ImageOptions & WriteOptions & { qmp: string },
-  work: { planOptions: PlanOptions; changesFor?: (image: KdumpImage) => readonly Change[] },
+  options: ImageOptions & WriteOptions & { qmp: string; strict?: boolean },
+  { planOptions, asksDevices, changesFor }: GuestWork,
 ): Promise<Outcome> {
   const { fileSystem, console } = context;
   if (options.output !== undefined) {
@@ -25,11 +41,17 @@ export async function patchGuestCommand(
   }
   const session = await openGuest(context, options.qmp, image, options);
   try {
-    const { changesFor = await changesOf(context, session) } = work;
+    const devices = asksDevices ? await devicesOfGuest(session, context) : undefined;
+    let compared: GuestChanges['compared'];
     const { plan, written, pausedMs } = await patchGuest(
       context,
       session,
-      (each) => planHotplug(each, changesFor(each), work.planOptions),
+      (each) => {
+        const work = changesFor(each, devices);
+        compared = work.compared;
+        const planned = planHotplug(each, work.changes, planOptions);
+        return { ...planned, findings: [...planned.findings, ...(work.findings ?? [])] };
+      },
       {
         isDryRun: options.dryRun === true,
         beforeWrite: (target, each) => {
@@ -39,20 +61,13 @@ export async function patchGuestCommand(
     );
     const file = session.path;
     console.result(
-      () => ({ ...planToJson(plan, file, written > 0), pausedMs }),
+      () => ({ ...planToJson(plan, file, written > 0), ...(compared === undefined ? {} : { compared }), pausedMs }),
       (theme) => renderPlan(plan, file, written > 0, theme) + (written > 0 ? `\nguest paused for ${pausedMs} ms` : ''),
     );
     if (written > 0) console.detail(`${written} bytes written to ${printable(file)} and read back`);
-    return 'done';
+    const isWhole = compared === undefined || (compared.memory && compared.cpus);
+    return options.strict === true && !isWhole ? 'differs' : 'done';
   } finally {
     session.qmp.close();
   }
-}
-
-async function changesOf(
-  context: Context,
-  session: Awaited<ReturnType<typeof openGuest>>,
-): Promise<(image: KdumpImage) => readonly Change[]> {
-  const devices = await devicesOfGuest(session, context);
-  return (image) => changesToGuest(image, session.ram, devices).flatMap(({ changes }) => changes);
 }

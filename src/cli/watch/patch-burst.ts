@@ -1,6 +1,7 @@
-import { within } from '../../errors.js';
+import { printable, within } from '../../errors.js';
 import type { GuestDevices } from '../../guest/devices.js';
-import { changesToGuest } from '../../guest/guest-changes.js';
+import { compareGuest, pluggedIn, type GuestDifference } from '../../guest/guest-changes.js';
+import { OwnUpdates } from '../../guest/own-updates.js';
 import { directoryReader, readDeviceTree } from '../../machine/read-machine-state.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
@@ -13,7 +14,7 @@ import { needsImage, type ResolveContext } from '../../watch/resolve.js';
 import type { BurstWrite, EventReport, WatchEvent } from '../../watch/event.js';
 import type { Context } from '../command.js';
 import type { WatchOptions } from '../options/watch-options.js';
-import { patchGuest, type GuestSession } from '../guest/guest-session.js';
+import { devicesOfGuest, patchGuest, type GuestSession } from '../guest/guest-session.js';
 import { openForPatchingFrom, openImageFrom } from '../open-image.js';
 
 /** What became of a burst. */
@@ -26,8 +27,10 @@ export interface PatchedBurst {
 /** Writes bursts of events into one image: each opens, locks, plans and patches it anew. */
 export interface BurstPatcher {
   readonly path: string;
-  /** What the guest has; set, it is compared with the image at the next burst. */
-  devices: GuestDevices | undefined;
+  /** At the next burst, the image is compared with what the guest has by then. */
+  compareGuest(): void;
+  /** Whether the image is another one than this patcher left. @throws KdumpError `io` */
+  readonly isChangedByOthers: () => boolean;
   /** @throws KdumpError when the image cannot be opened or patched at all */
   patch(events: readonly WatchEvent[]): Promise<PatchedBurst>;
 }
@@ -51,7 +54,25 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
     (memoryBlocks === undefined ? undefined : within({ file: memoryBlocks }, () => readBlockSize(reader, memoryBlocks)));
   closeImage(openImageFrom(fileSystem, path, imageOptions, context.progress));
   const removedThreads = new Set<number>();
+  const ownUpdates = new OwnUpdates();
+  /** Devices that the image has, or had until an event took them away: the guest knows better than QEMU whether it uses a device. */
+  let settled: ReadonlySet<string> = new Set();
+  let seen: readonly GuestDifference[] = [];
+  let isGuestNew = false;
+  let isPatching = false;
+  let isLeftAlone = false;
   let writes = 0;
+
+  const differencesOf = (opened: KdumpImage, devices: GuestDevices): GuestDifference[] => {
+    if (ownUpdates.areMadeTo(opened, devices)) {
+      if (!isLeftAlone) console.note(`${printable(path)}: the guest's kernel keeps its image current by itself, and is left to it`);
+      isLeftAlone = true;
+      return [];
+    }
+    isLeftAlone = false;
+    const { memory, cpus } = compareGuest(opened, devices);
+    return [...memory, ...cpus].filter(({ device }) => device === undefined || !settled.has(device));
+  };
 
   const planFor = (events: readonly WatchEvent[], devices: GuestDevices | undefined) => {
     return (opened: KdumpImage): BurstPlan => {
@@ -64,16 +85,9 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
         pruneCpus,
         removedThreads,
       };
-      const seen =
-        devices === undefined
-          ? []
-          : changesToGuest(opened, guest?.ram ?? null, devices).map(({ text, changes }): WatchEvent => ({
-              source: 'qmp',
-              line: undefined,
-              text,
-              changes,
-            }));
-      return planBurst([...seen, ...events], resolving, { compat, pruneCpus, force, deviceTree });
+      seen = devices === undefined ? [] : differencesOf(opened, devices);
+      const noticed = seen.map(({ text, changes }): WatchEvent => ({ source: 'qmp', line: undefined, text, changes }));
+      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree });
     };
   };
 
@@ -107,24 +121,45 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
     }
   };
 
-  const patcher: BurstPatcher = {
+  return {
     path,
-    devices: undefined,
+    compareGuest: () => {
+      isGuestNew = true;
+    },
+    isChangedByOthers: () => !dryRun && !isPatching && ownUpdates.isChanged(fileSystem, path),
     async patch(events) {
-      const { devices } = patcher;
       const relevant = events.filter(needsImage);
-      if (relevant.length === 0 && devices === undefined) return { reports: events.map(reportWithoutImage), write: undefined };
-      const plan = planFor(relevant, devices);
-      const { burst, written, pausedMs } = guest === undefined ? patchFile(plan) : await patchGuestFile(guest, plan);
-      if (patcher.devices === devices) patcher.devices = undefined;
-      const { reports } = burst;
-      return {
-        reports: inOrder(events, dryRun ? reports.map(asPlanned) : reports),
-        write: written === 0 ? undefined : { number: (writes += 1), path, bytes: written, pausedMs },
-      };
+      if (relevant.length === 0 && !isGuestNew) return { reports: events.map(reportWithoutImage), write: undefined };
+      const wasNew = isGuestNew;
+      isGuestNew = false;
+      isPatching = true;
+      try {
+        const devices = guest === undefined ? undefined : await devicesOfGuest(guest, context);
+        const plan = planFor(relevant, devices);
+        const { burst, written, pausedMs } = guest === undefined ? patchFile(plan) : await patchGuestFile(guest, plan);
+        const { reports } = burst;
+        if (guest !== undefined) ownUpdates.remember(burst.plan, written > 0);
+        if (devices !== undefined) settled = settledOf(devices, seen, reports);
+        return {
+          reports: inOrder(events, dryRun ? reports.map(asPlanned) : reports),
+          write: written === 0 ? undefined : { number: (writes += 1), path, bytes: written, pausedMs },
+        };
+      } catch (error) {
+        // A guest that has ended has no devices that an image could lack.
+        if (relevant.length === 0 && guest?.qmp.isClosed === true) return { reports: events.map(reportWithoutImage), write: undefined };
+        isGuestNew ||= wasNew;
+        throw error;
+      } finally {
+        isPatching = false;
+      }
     },
   };
-  return patcher;
+}
+
+/** Devices that need not be brought into the image again; those that were refused are tried again. */
+function settledOf(devices: GuestDevices, seen: readonly GuestDifference[], reports: readonly EventReport[]): ReadonlySet<string> {
+  const refused = new Set(seen.filter((_, index) => reports[index]?.outcome === 'refused').map(({ device }) => device));
+  return new Set(pluggedIn(devices).filter((device) => !refused.has(device)));
 }
 
 /** The reports of `events`, those that needed no image among the others; first those of no event of the input. */

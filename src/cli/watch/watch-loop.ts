@@ -32,10 +32,11 @@ export async function watch(context: Context, image: string | undefined, options
     const patcher = openPatcher(context, guest ?? image ?? '', options);
     const loop = new WatchLoop(patcher, printer, options.settle ?? SETTLE_MS);
     if (guest !== undefined) {
-      const devices = new DeviceWatch(guest, context, options.interval ?? INTERVAL_MS, (seen) => {
-        patcher.devices = seen;
+      const onChange = (): void => {
+        patcher.compareGuest();
         loop.wake();
-      });
+      };
+      const devices = new DeviceWatch(guest, context, options.interval ?? INTERVAL_MS, patcher.isChangedByOthers, onChange);
       guest.qmp.onClose(() => {
         loop.stop();
       });
