@@ -130,7 +130,7 @@ ${[...sharedGroups(commands)]
   .join('\n')}
 .SH EXIT STATUS
 ${table([
-  ['0', 'Done. For check: sound and, where a machine was given, current. For diff: no difference.'],
+  ['0', 'Done. For check: sound, and what was compared is current (with --strict: everything was). For diff: no difference.'],
   ['1', 'check: not sound or not current. diff: they differ.'],
   ['2', 'The command line or the change file is wrong.'],
   ['3', 'The input is not a kdump image, or is damaged, or of a kind not supported.'],

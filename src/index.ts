@@ -29,7 +29,8 @@ export { diffImages, isSame, type CpuDifference, type ImageDifference } from './
 // Compare with a machine
 export { readMachineState, type MachineStatePaths } from './machine/read-machine-state.js';
 export type { MachineState } from './machine/machine-state.js';
-export type { StateDifference } from './check/compare-state.js';
+export type { Compared, CpuNote, StateDifference } from './check/compare-state.js';
+export type { CrashNotes, MachineCpus } from './machine/machine-cpus.js';
 export type { LiveDeviceTree } from './machine/device-tree.js';
 export { checkImage, type CheckResult } from './check/check.js';
 export { changesToState } from './plan/sync.js';

@@ -1,22 +1,22 @@
-import { printable } from '../errors.js';
+import { hex, printable } from '../errors.js';
 import type { KdumpImage } from '../image/image.js';
 import { isFileLoaded } from '../image/load-mode.js';
-import { isSystemRam, nestedIn } from '../machine/iomem.js';
-import { formatRange, overlaps, sizeOf, type Range } from '../memory/range.js';
+import { isSystemRam, nestedIn, type NestedPiece } from '../machine/iomem.js';
+import { contains, formatRange, sizeOf, type Range } from '../memory/range.js';
 import { subtract } from '../memory/range-set.js';
 import { formatSize } from '../text/numbers.js';
 import type { Finding } from './finding.js';
 import { crashKernelOf, otherBoot } from './crash-kernel.js';
-import { compareState, isCurrent, type StateDifference } from './compare-state.js';
+import { compareState, isCurrent, missingResources, type StateDifference } from './compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { soundFindings } from './sound.js';
 import { verifyDigest, type DigestStatus } from './verify-digest.js';
 
-/** What {@link checkImage} found. Without a state all lists of differences are empty. */
+/** What {@link checkImage} found. */
 export interface CheckResult extends StateDifference {
   /** Whether the capture kernel would boot and make the dump that the image describes. */
   readonly sound: boolean;
-  /** Whether that is the machine's present state; null where no state was given. */
+  /** Whether that is the machine's present state: false where something differs, null where nothing does and not everything was compared. */
   readonly current: boolean | null;
   readonly digest: DigestStatus;
   readonly findings: readonly Finding[];
@@ -29,20 +29,18 @@ export interface CheckResult extends StateDifference {
  */
 export function checkImage(image: KdumpImage, state: MachineState): CheckResult {
   const digest = verifyDigest(image);
-  const current = otherBootFindings(image, state);
-  const crashKernels = crashKernelOf(image, state);
+  const boot = otherBootFindings(image, state);
   const sound = [
-    ...soundFindings(current.length > 0 ? image : { ...image, crashKernelRanges: crashKernels }),
+    ...soundFindings(boot.length > 0 ? image : { ...image, crashKernelRanges: crashKernelOf(image, state) }),
     ...digestFindings(image, digest),
   ];
-  const given = state.iomem !== undefined || state.deviceTree !== undefined;
   const difference = compareState(image, state);
   return {
     ...difference,
     sound: sound.every(({ severity }) => severity !== 'error'),
-    current: given ? isCurrent(difference) && current.length === 0 : null,
+    current: boot.length > 0 ? false : isCurrent(difference),
     digest,
-    findings: [...sound, ...current, ...differenceFindings(difference, state, crashKernels)],
+    findings: [...sound, ...boot, ...differenceFindings(image, difference, state), ...comparedFindings(image, state)],
   };
 }
 
@@ -73,32 +71,95 @@ function otherBootFindings(image: KdumpImage, state: MachineState): Finding[] {
   return message === null ? [] : [{ severity: 'error', code: 'crashkernel-differs', message }];
 }
 
-function differenceFindings(
-  difference: StateDifference,
-  { iomem = [], offlineMemory = [] }: MachineState,
-  crashKernels: readonly Range[],
-): Finding[] {
-  const described = (range: Range): string => `${formatRange(range)} (${formatSize(sizeOf(range))})`;
+/**
+ * What of the image was not compared with the machine whose state is given, and what would do it: nobody must take "nothing differs" for more than
+ * was looked at. None where no state is given.
+ */
+export function comparedFindings(image: KdumpImage, state: MachineState): Finding[] {
+  const { iomem, deviceTree, cpus } = state;
+  if (iomem === undefined && deviceTree === undefined && cpus === undefined) return [];
+  const option = cpuOption(image);
+  const isCompared = { memory: iomem !== undefined, cpus: (option === '--cpus' ? cpus : deviceTree) !== undefined };
+  const findings: Finding[] = [];
+  if (!isCompared.memory) {
+    findings.push({
+      severity: 'warning',
+      code: 'memory-not-compared',
+      message: 'memory was not compared with the machine: give --iomem, its /proc/iomem',
+    });
+  }
+  if (!isCompared.cpus) {
+    findings.push({
+      severity: 'warning',
+      code: 'cpus-not-compared',
+      message:
+        option === '--cpus'
+          ? `CPUs were not compared with the machine: give --cpus, its /sys/devices/system/cpu${deviceTree === undefined ? '' : '; this image has no FDT to compare with a device tree'}`
+          : `CPUs were not compared with the machine: give --device-tree, its live device tree${cpus === undefined ? '' : '; --cpus has the numbers of Linux, which the FDT does not know'}`,
+    });
+  }
+  return findings;
+}
+
+/** The option that has an image's CPUs compared: they are nodes of the FDT, or, without one, notes of the elfcorehdr. */
+export function cpuOption({ fdt }: Pick<KdumpImage, 'fdt'>): '--device-tree' | '--cpus' {
+  return fdt === null ? '--cpus' : '--device-tree';
+}
+
+function differenceFindings(image: KdumpImage, difference: StateDifference, state: MachineState): Finding[] {
+  const { offlineMemory = [] } = state;
+  const { missingMemory, extraMemory, missingCpus, extraCpus, changedCpus, missingNotes, unknownNotes } = difference;
   const findings: Finding[] = [];
   const add = (severity: Finding['severity'], code: string, message: string): void => {
     findings.push({ severity, code, message });
   };
-  for (const range of difference.missingMemory) {
-    // Resources inside System RAM explain why it was left out, where nothing but them was.
-    const pieces = nestedIn(iomem, range);
-    if (pieces.some(({ entry }) => isSystemRam(entry))) add('error', 'memory-missing', `a dump would miss ${described(range)}`);
-    else
-      for (const piece of pieces)
-        add('error', 'memory-missing', `a dump would miss ${described(piece.range)}, which holds ${printable(piece.entry.name)}`);
-  }
+  const leftOut = missingMemory === null ? [] : leftOutResources(image, state);
+  for (const range of missingMemory ?? []) add('error', 'memory-missing', `a dump would miss ${described(range)}${why(range, leftOut)}`);
   // That the crashkernel range is listed is a flaw of the image, and said there.
-  for (const range of subtract(difference.extraMemory, crashKernels)) {
-    if (offlineMemory.some((offline) => overlaps(offline, range)))
-      add('warning', 'memory-offline', `${described(range)} is listed and offline`);
-    else add('error', 'memory-gone', `${described(range)} is listed and the machine has it no more: reading it for the dump can fail`);
-  }
-  for (const id of difference.missingCpus) add('error', 'cpu-missing', `CPU ${id} is not in the FDT: a crash on it gives no dump`);
-  for (const id of difference.extraCpus) add('warning', 'cpu-gone', `CPU ${id} is in the FDT and the machine has it no more`);
-  for (const id of difference.changedCpus) add('warning', 'cpu-differs', `CPU ${id} has other properties in the FDT than on the machine`);
+  const extra = subtract(extraMemory ?? [], crashKernelOf(image, state));
+  const gone = subtract(extra, offlineMemory);
+  for (const range of gone)
+    add('error', 'memory-gone', `${described(range)} is listed, and is no System RAM of the machine: reading it for the dump can fail`);
+  for (const range of subtract(extra, gone)) add('warning', 'memory-offline', `${described(range)} is listed and offline`);
+  if (image.fdt !== null)
+    for (const id of missingCpus ?? []) add('error', 'cpu-missing', `CPU ${id} is not in the FDT: a crash on it gives no dump`);
+  for (const id of extraCpus ?? []) add('warning', 'cpu-gone', `CPU ${id} is in the FDT and not in the device tree of the machine`);
+  for (const id of changedCpus ?? []) add('warning', 'cpu-differs', `CPU ${id} has other properties in the FDT than on the machine`);
+  for (const { cpu, address, size } of missingNotes ?? [])
+    add(
+      'error',
+      'cpu-note-missing',
+      `a dump would lack the registers of CPU ${cpu}: the elfcorehdr does not list its note, ${hex(size)} bytes at ${hex(address)}`,
+    );
+  for (const range of unknownNotes ?? [])
+    add('warning', 'cpu-note-unknown', `the CPU note at ${hex(range.start)} is of no CPU of the machine`);
   return findings;
+}
+
+function described(range: Range): string {
+  return `${formatRange(range)} (${formatSize(sizeOf(range))})`;
+}
+
+/** What is missing inside System RAM because of the resource there, such as `Reserved`: nothing but it was left out. */
+function leftOutResources(image: KdumpImage, state: MachineState): NestedPiece[] {
+  return missingResources(image, state)
+    .map((range) => nestedIn(state.iomem ?? [], range))
+    .filter((pieces) => !pieces.some(({ entry }) => isSystemRam(entry)))
+    .flat();
+}
+
+/** Most names of resources that are told for one range. */
+const MOST_NAMED = 4;
+
+/** `, which holds Reserved`, with where it lies where that is not all of the range, or how many of that name there are. */
+function why(missing: Range, leftOut: readonly NestedPiece[]): string {
+  const byName = new Map<string, Range[]>();
+  for (const { entry, range } of leftOut) if (contains(missing, range)) byName.set(entry.name, [...(byName.get(entry.name) ?? []), range]);
+  if (byName.size === 0) return '';
+  const told = [...byName].slice(0, MOST_NAMED).map(([name, [first, ...others]]) => {
+    const isAll = first !== undefined && sizeOf(first) === sizeOf(missing);
+    const where = others.length > 0 ? ` (${others.length + 1} ranges)` : isAll || first === undefined ? '' : ` at ${formatRange(first)}`;
+    return printable(name) + where;
+  });
+  return `, which holds ${told.join(', ')}${byName.size > MOST_NAMED ? ` and ${byName.size - MOST_NAMED} other resources` : ''}`;
 }

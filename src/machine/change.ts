@@ -1,6 +1,7 @@
 import { hex } from '../errors.js';
 import { formatRange, sizeOf, type Range } from '../memory/range.js';
 import { formatSize, sizeToJson } from '../text/numbers.js';
+import type { CrashNotes } from './machine-cpus.js';
 
 /** `add`: appeared or came online; `remove`: went away or was taken offline. */
 export type ChangeAction = 'add' | 'remove';
@@ -24,7 +25,7 @@ export interface CpuOfChange {
   /** Properties of the CPU's node by name, as the bytes that the device tree holds. */
   readonly properties?: ReadonlyMap<string, Uint8Array>;
   /** Physical memory of the CPU's crash notes, where the elfcorehdr lists present CPUs only. */
-  readonly crashNotes?: { readonly address: bigint; readonly size: bigint };
+  readonly crashNotes?: CrashNotes;
 }
 
 /** One hotplug event, as it is to be made in an image. */

@@ -1,6 +1,7 @@
 import type { Range } from '../memory/range.js';
 import type { LiveDeviceTree } from './device-tree.js';
 import type { IomemEntry } from './iomem.js';
+import type { MachineCpus } from './machine-cpus.js';
 
 /** A machine as it is now, as far as it was told. */
 export interface MachineState {
@@ -8,4 +9,5 @@ export interface MachineState {
   /** Memory blocks that are offline: /proc/iomem goes on listing them. */
   readonly offlineMemory?: readonly Range[] | undefined;
   readonly deviceTree?: LiveDeviceTree | undefined;
+  readonly cpus?: MachineCpus | undefined;
 }

@@ -3,8 +3,8 @@ import { ADDRESS_SPACE_END, rangeOfSize, type Range } from '../memory/range.js';
 import { merged } from '../memory/range-set.js';
 import type { DirectoryReader } from './device-tree.js';
 import { excerpt } from '../text/excerpt.js';
+import { sysfsText } from './sysfs-text.js';
 
-const SHORT_FILE = 64;
 /** `memory<N>`, N the number of the block of that size from address 0 on. */
 const BLOCK = /^memory([0-9]{1,12})$/;
 
@@ -30,7 +30,7 @@ export function readOfflineMemory(reader: DirectoryReader, path: string): Range[
 
 /** `block_size_bytes` of such a directory. @throws KdumpError `input` when it is not one */
 export function readBlockSize(reader: DirectoryReader, path: string): bigint {
-  const size = shortText(reader, `${path}/block_size_bytes`);
+  const size = sysfsText(reader, `${path}/block_size_bytes`);
   if (!/^[0-9a-f]{1,16}$/i.test(size)) throw notMemoryBlocks(path, 'block_size_bytes', excerpt(size), 'a hexadecimal number');
   const blockSize = BigInt(`0x${size}`);
   if (blockSize === 0n || (blockSize & (blockSize - 1n)) !== 0n) throw notMemoryBlocks(path, 'block_size_bytes', size, 'a power of two');
@@ -39,11 +39,7 @@ export function readBlockSize(reader: DirectoryReader, path: string): bigint {
 
 /** `state` of the block called `name`, such as `online`, `offline` or `going-offline`. */
 export function blockState(reader: DirectoryReader, path: string, name: string): string {
-  return shortText(reader, `${path}/${name}/state`);
-}
-
-function shortText(reader: DirectoryReader, path: string): string {
-  return Buffer.from(reader.readFile(path, SHORT_FILE)).toString('latin1').trim();
+  return sysfsText(reader, `${path}/${name}/state`);
 }
 
 function notMemoryBlocks(file: string, segment: string, found: string, expected: string): KdumpError {

@@ -6,6 +6,7 @@ import { deviceTreeOfFdt } from './device-tree-blob.js';
 import { readDeviceTreeDirectory, type DirectoryReader, type LiveDeviceTree } from './device-tree.js';
 import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from './iomem.js';
 import { readOfflineMemory } from './memory-blocks.js';
+import { readMachineCpus } from './machine-cpus.js';
 import type { MachineState } from './machine-state.js';
 
 /** Where the state of a machine is to be read. Each may be a copy, made on the machine and brought here. */
@@ -16,6 +17,8 @@ export interface MachineStatePaths {
   readonly deviceTree?: string | undefined;
   /** `/sys/devices/system/memory`: which memory is offline. */
   readonly memoryBlocks?: string | undefined;
+  /** `/sys/devices/system/cpu`, read as root: which CPUs there are, and where each keeps its crash notes. */
+  readonly cpus?: string | undefined;
 }
 
 /** The largest dtb that is read, in bytes. */
@@ -28,7 +31,8 @@ const LOOKED_AT = ['cpus', 'chosen'];
  *
  * @throws KdumpError `input` when a file is not what it should be, or a memory map shows zeros only, as to readers without privilege; `io`
  */
-export function readMachineState(fileSystem: FileSystem, { iomem, deviceTree, memoryBlocks }: MachineStatePaths): MachineState {
+export function readMachineState(fileSystem: FileSystem, paths: MachineStatePaths): MachineState {
+  const { iomem, deviceTree, memoryBlocks, cpus } = paths;
   return {
     iomem: iomem === undefined ? undefined : readIomem(fileSystem, iomem),
     deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
@@ -36,6 +40,7 @@ export function readMachineState(fileSystem: FileSystem, { iomem, deviceTree, me
       memoryBlocks === undefined
         ? undefined
         : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
+    cpus: cpus === undefined ? undefined : within({ file: cpus }, () => readMachineCpus(directoryReader(fileSystem), cpus)),
   };
 }
 

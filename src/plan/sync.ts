@@ -1,6 +1,6 @@
 import type { KdumpImage } from '../image/image.js';
 import type { Change } from '../machine/change.js';
-import { compareState, type StateDifference } from '../check/compare-state.js';
+import { compareState, missingResources, type StateDifference } from '../check/compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
 
 /**
@@ -9,15 +9,18 @@ import type { MachineState } from '../machine/machine-state.js';
  */
 export function changesToState(image: KdumpImage, state: MachineState): { changes: Change[]; difference: StateDifference } {
   const difference = compareState(image, state);
-  const { missingMemory, extraMemory, missingCpus, extraCpus, changedCpus } = difference;
-  const added = missingCpus.length > 0 ? missingCpus : changedCpus;
+  const { extraMemory, missingCpus, extraCpus, changedCpus, missingNotes } = difference;
+  const missingMemory = state.iomem === undefined ? [] : missingResources(image, state);
+  const added = (missingCpus ?? []).length > 0 ? missingCpus : changedCpus;
   return {
     difference,
     changes: [
-      ...extraMemory.map((memory): Change => ({ action: 'remove', memory })),
+      ...(extraMemory ?? []).map((memory): Change => ({ action: 'remove', memory })),
       ...missingMemory.map((memory): Change => ({ action: 'add', memory })),
-      ...extraCpus.map((id): Change => ({ action: 'remove', cpu: { id } })),
-      ...added.map((id): Change => ({ action: 'add', cpu: { id } })),
+      ...(extraCpus ?? []).map((id): Change => ({ action: 'remove', cpu: { id } })),
+      ...(image.fdt === null
+        ? (missingNotes ?? []).map(({ cpu, ...crashNotes }): Change => ({ action: 'add', cpu: { id: cpu, crashNotes } }))
+        : (added ?? []).map((id): Change => ({ action: 'add', cpu: { id } }))),
     ],
   };
 }

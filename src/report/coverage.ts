@@ -16,13 +16,15 @@ const RANGE_COLUMNS: readonly Column[] = [{ title: 'Addresses' }, { title: 'Size
 export function coverageSection(subject: ReportSubject): Html {
   const { image, check, state } = subject;
   const offline = state.offlineMemory ?? [];
+  const missing = check.missingMemory ?? [];
+  const extra = check.extraMemory ?? [];
   const ranges = (caption: string, found: readonly Range[], rows: Row[]): Content =>
     found.length > 0 && table(caption, RANGE_COLUMNS, rows);
   return html`<section id="coverage" aria-labelledby="coverage-heading">
     <h2 id="coverage-heading">Coverage</h2>
-    ${state.iomem === undefined ? unknownShare(image) : share(memoryWanted(subject), check.missingMemory)}
-    ${ranges('Memory that a dump would miss', check.missingMemory, rangeRows(check.missingMemory, ROWS.missing, 'missing'))}
-    ${ranges('Listed, and gone or offline on the machine', check.extraMemory, rangeRows(check.extraMemory, ROWS.extra, 'extra'))}
+    ${state.iomem === undefined ? unknownShare(image) : share(memoryWanted(subject), missing)}
+    ${ranges('Memory that a dump would miss', missing, rangeRows(missing, ROWS.missing, 'missing'))}
+    ${ranges('Listed, and offline or no System RAM on the machine', extra, rangeRows(extra, ROWS.extra, 'extra'))}
     ${memoryTable(image, 'Memory in the dump', ROWS.memory)} ${state.iomem !== undefined && machineTable(subject)}
     ${ranges('Memory of the machine that is offline', offline, rangeRows(offline, ROWS.offline))}
   </section>`;

@@ -1,13 +1,15 @@
+import type { CpuNote } from '../check/compare-state.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
+import { rangeOfSize } from '../memory/range.js';
 import { topologyOf, runsOf, type Core, type CoreRun, type CpuState } from './cpu-topology.js';
 import { html, shortened, type Content, type Html } from './html.js';
-import { comparesCpus, type ReportSubject } from './subject.js';
+import type { ReportSubject } from './subject.js';
 import { table, type Column, type Row } from './table.js';
-import { count, counted, cpus, ids } from './words.js';
+import { address, count, counted, cpus, ids } from './words.js';
 
 const MEANINGS: Readonly<Record<CpuState, string>> = {
   missing: 'missing: a crash on it gives no dump',
-  gone: 'the machine has it no more',
+  gone: 'not in the device tree of the machine',
   differs: 'other properties than on the machine',
   added: 'added',
   removed: 'removed',
@@ -28,12 +30,37 @@ export function cpuSection(subject: ReportSubject): Html {
   </section>`;
 }
 
-function withoutFdt({ image }: ReportSubject): Html {
+/** Without an FDT a CPU is its note in the elfcorehdr. */
+function withoutFdt({ image, check, state }: ReportSubject): Html {
   const { cpuNotes } = crashMemoryOf(image);
+  const { missingNotes } = check;
+  const missing = new Set((missingNotes ?? []).map(({ cpu }) => cpu));
+  const online = new Set(state.cpus?.online);
+  const rows = [...(state.cpus?.crashNotes ?? [])]
+    .sort(([one], [other]) => one - other)
+    .map(([cpu, note]): Row => {
+      const [kind, what] = missing.has(cpu) ? ['missing', 'not listed: a dump would lack its registers'] : [undefined, 'listed'];
+      return { cells: [cpu, address(rangeOfSize(note.address, note.size)), online.has(cpu) ? 'online' : 'offline', what], className: kind };
+    });
   return html`<p>
-    This image has no FDT, so no list of CPUs that could be out of date. The elfcorehdr has room for the registers of
-    ${counted(cpuNotes.length, 'CPU')}.
-  </p>`;
+      This image has no FDT. The elfcorehdr lists the notes of ${counted(cpuNotes.length, 'CPU')}, where a crash saves registers.
+      ${notesCompared(missingNotes)}
+    </p>
+    ${rows.length > 0 && table('CPUs of the machine', NOTE_COLUMNS, rows)}`;
+}
+
+const NOTE_COLUMNS: readonly Column[] = [
+  { title: 'CPU', isNumber: true },
+  { title: 'Crash notes' },
+  { title: 'State' },
+  { title: 'In the elfcorehdr' },
+];
+
+function notesCompared(missing: readonly CpuNote[] | null): Content {
+  if (missing === null) return html`They were not compared with the CPUs of a machine: <code class="words">--cpus</code> does that.`;
+  if (missing.length === 0) return 'No CPU that is present on the machine is without its note.';
+  return html`<strong>${cpus(missing.map(({ cpu }) => cpu))} of the machine ${missing.length === 1 ? 'has' : 'have'} none</strong>: a dump
+    would lack the registers there.`;
 }
 
 const COLUMNS: readonly Column[] = [{ title: 'CPU', isNumber: true }, { title: 'Threads' }, { title: 'Node' }, { title: 'State' }];
@@ -66,7 +93,7 @@ function howMany({ image }: ReportSubject, cores: readonly Core[]): string {
 
 function comparison(subject: ReportSubject): Content {
   const { missingCpus } = subject.check;
-  if (!comparesCpus(subject)) return html`They were not compared with a machine: <code class="words">--device-tree</code> does that.`;
+  if (missingCpus === null) return html`They were not compared with a machine: <code class="words">--device-tree</code> does that.`;
   if (missingCpus.length === 0) return 'No CPU of the machine is missing.';
   return html`<strong>${cpus(missingCpus)} of the machine ${missingCpus.length === 1 ? 'is' : 'are'} missing</strong>: a crash there gives
     no dump.`;

@@ -1,6 +1,6 @@
 import { liveCpusOf } from '../description/live-cpus.js';
 import { knownCpus } from '../description/capacity.js';
-import { comparesCpus, type ReportSubject } from './subject.js';
+import type { ReportSubject } from './subject.js';
 
 /** What sets a CPU apart: first against the machine, then against the earlier image. */
 export type CpuState = 'missing' | 'gone' | 'differs' | 'added' | 'removed' | 'altered';
@@ -47,7 +47,7 @@ export function topologyOf(subject: ReportSubject): Core[] {
     }
     if (changed.has(id)) core.states.add('differs');
   }
-  if (comparesCpus(subject) && subject.state.deviceTree !== undefined) {
+  if (subject.state.deviceTree !== undefined) {
     for (const { id, node, threads } of liveCpusOf(subject.state.deviceTree, image.architecture, false)) {
       for (const thread of threads) {
         if (!missing.has(thread)) continue;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { crashMemoryOf } from '../description/crash-memory.js';
 import { capacityOf, knownCpus } from '../description/capacity.js';
 import { formatSize } from '../text/numbers.js';
 import { answerOf } from './answer.js';
@@ -86,24 +87,24 @@ function opening(subject: ReportSubject): Html {
 }
 
 function tiles(subject: ReportSubject): Content {
-  const { image, check, state } = subject;
+  const { image, check } = subject;
   const { memoryRanges, cpus } = capacityOf(image);
   const wanted = memoryWanted(subject);
   const threads = knownCpus(image).flatMap((cpu) => cpu.threads).length;
+  const hasMissingCpus = check.missingCpus !== null && check.missingCpus.length > 0;
   const severities = (['error', 'warning', 'info'] as const)
     .map((severity) => [check.findings.filter((finding) => finding.severity === severity).length, severity] as const)
     .filter(([number]) => number > 0);
-  const missing = check.missingCpus.length;
   return [
     tile(
       'Memory in the dump',
       formatSize(dumpedSize(image)),
-      state.iomem === undefined ? '' : `${coveredShare(wanted, check.missingMemory)} of the machine’s`,
-      check.missingMemory.length > 0,
+      check.missingMemory === null ? 'not compared with a machine' : `${coveredShare(wanted, check.missingMemory)} of the machine’s`,
+      check.missingMemory !== null && check.missingMemory.length > 0,
     ),
     image.fdt === null
-      ? tile('CPUs', 'no FDT', 'no list that could be out of date')
-      : tile('CPUs in the FDT', count(threads), missing === 0 ? '' : `${count(missing)} of the machine’s missing`, missing > 0),
+      ? tile('CPU notes', count(crashMemoryOf(image).cpuNotes.length), missingCpus(check), hasMissingCpus)
+      : tile('CPUs in the FDT', count(threads), missingCpus(check), hasMissingCpus),
     tile(
       'Findings',
       severities.length === 0 ? 'none' : count(check.findings.length),
@@ -116,6 +117,11 @@ function tiles(subject: ReportSubject): Content {
       memoryRanges === 0 || cpus === 0,
     ),
   ];
+}
+
+function missingCpus({ missingCpus: missing }: ReportSubject['check']): string {
+  if (missing === null) return 'not compared with a machine';
+  return missing.length === 0 ? 'none of the machine’s missing' : `${count(missing.length)} of the machine’s missing`;
 }
 
 function tile(title: string, value: string, more: string, isAlarm = false): Html {

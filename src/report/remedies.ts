@@ -110,7 +110,7 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     remedy: '`sync`',
   },
   'memory-gone': {
-    cause: 'memory is listed that the machine has no more',
+    cause: 'memory is listed that is no System RAM of the machine',
     remedy: '`sync`',
   },
   'memory-offline': {
@@ -122,12 +122,30 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     remedy: '`sync --device-tree`',
   },
   'cpu-gone': {
-    cause: 'the FDT has a CPU that is gone',
+    cause: 'the FDT has a CPU that is not in the device tree of the machine',
     remedy: '`sync --device-tree`; the kernel leaves it too',
   },
   'cpu-differs': {
     cause: "a CPU's node has other properties than on the machine",
     remedy: '`sync --device-tree`',
+  },
+  'memory-not-compared': {
+    cause: 'nothing tells what memory the machine has',
+    remedy: 'give `--iomem`',
+  },
+  'cpus-not-compared': {
+    cause:
+      'nothing tells which CPUs the machine has: the live device tree where the image has an FDT, `/sys/devices/system/cpu` where it has none, as on x86_64',
+    remedy: 'give `--device-tree`, or `--cpus` for an image without FDT',
+  },
+  'cpu-note-missing': {
+    cause: "the elfcorehdr does not list a present CPU's crash notes, or not whole. `kexec -c` lists the CPUs that were there at the load",
+    remedy: '`sync --cpus` for an image without FDT; else reload',
+  },
+  'cpu-note-unknown': {
+    cause:
+      'the elfcorehdr lists more notes than the machine can have CPUs for: the image is of another boot, or a CPU keeps its notes elsewhere now',
+    remedy: 'reload',
   },
   'crashkernel-differs': {
     cause: 'the machine has no crashkernel range where the image lies or names one: the image is of another boot or another machine',

@@ -30,8 +30,3 @@ export function memoryWanted({ image, state }: Pick<ReportSubject, 'image' | 'st
   const { unlisted } = image.architecture;
   return subtract(systemRam(iomem), [...crashKernelOf(image, state), ...offlineMemory, ...(unlisted === undefined ? [] : [unlisted])]);
 }
-
-/** Whether the machine's CPUs were compared with the image's: that needs a device tree on both sides. */
-export function comparesCpus({ image, state }: Pick<ReportSubject, 'image' | 'state'>): boolean {
-  return state.deviceTree !== undefined && image.fdt !== null;
-}

@@ -229,9 +229,10 @@ test('check: the worst first, and what to do', () => {
   const iomem = `${folder}/iomem.txt`;
   writeFileSync(iomem, '00000000-8fffffff : System RAM\n  20000000-3fffffff : Crash kernel\n');
   const shown = lines(['check', path, '--iomem', iomem]);
-  expect(shown[0]).toBe(`${path}: sound, not current; digest match`);
+  expect(shown[0]).toBe(`${path}: sound, not current; CPUs not compared (--device-tree); digest match`);
   expect(shown[1]).toMatch(/^error: a dump would miss 0x80000000-0x8fffffff \(256 MiB\) \[memory-missing\]$/);
-  expect(shown.slice(2, -1).every((line) => line.startsWith('info: '))).toBe(true);
+  expect(shown[2]).toMatch(/^warning: .* give --device-tree.* \[cpus-not-compared\]$/);
+  expect(shown.slice(3, -1).every((line) => line.startsWith('info: '))).toBe(true);
   expect(shown.at(-1)).toBe('sync with the same options brings it up to date');
   expect(runHere(['sync', path, '--iomem', iomem]).status).toBe(0);
   expect(lines(['check', path, '--iomem', iomem]).join('\n')).not.toContain('sync with');

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { parseElfcorehdr } from '../../src/elf/elfcorehdr.js';
 import { cells, node, prop } from '../fdt/build.js';
 import {
   build,
@@ -19,6 +20,7 @@ import {
 import { runHere as run } from '../helpers/run-here.js';
 import { Capture, type Guest } from '../helpers/capture-image.js';
 import { EVERY_WAY } from '../helpers/every-way.js';
+import { cpusDirectory, type CpusOfMachine } from '../helpers/cpus-directory.js';
 import { has, scratchFolder, type RunResult } from '../helpers/run.js';
 
 // Is the image sound, and is it current? What `check` says of each capture's state and the next one's machine is the difference, no more.
@@ -30,11 +32,14 @@ interface Checked {
   sound: boolean;
   current: boolean | null;
   digest: string;
-  missingMemory: { start: string; size: number }[];
-  extraMemory: { start: string; size: number }[];
-  missingCpus: number[];
-  extraCpus: number[];
-  changedCpus: number[];
+  compared: { memory: boolean; cpus: boolean };
+  missingMemory: { start: string; size: number }[] | null;
+  extraMemory: { start: string; size: number }[] | null;
+  missingCpus: number[] | null;
+  extraCpus: number[] | null;
+  changedCpus: number[] | null;
+  missingNotes: { cpu: number; address: string; size: number }[] | null;
+  unknownNotes: { start: string; size: number }[] | null;
   findings: { severity: string; code: string; message: string }[];
 }
 
@@ -86,12 +91,8 @@ const PPC64LE: Record<string, Difference> = {
   '01-cpu-add-2': { missingCpus: [2] },
   '02-mem-add-256M': { missingMemory: [['0x80000000', MIB_256]] },
   '03-mem-add-1G': {
-    missingMemory: [
-      ['0x90000000', MIB_256],
-      ['0xa0000000', MIB_256],
-      ['0xb0000000', MIB_256],
-      ['0xc0000000', MIB_256],
-    ],
+    // Four blocks that touch are one range.
+    missingMemory: [['0x90000000', 4 * MIB_256]],
   },
   '04-cpu-offline-1': {},
   '05-cpu-online-1': {},
@@ -128,13 +129,25 @@ describe.skipIf(!hasTar).each(EVERY_WAY ? GUESTS : GUESTS.filter(([guest]) => FI
   const iomemOf = (step: string): string => join(dirname(capture.deviceTreeArchive(step)), 'iomem.txt');
 
   function stateOf(step: string): string[] {
-    if (!capture.has('fdt')) return ['--iomem', iomemOf(step)];
+    if (!capture.has('fdt')) return ['--iomem', iomemOf(step), '--cpus', cpusOf(step)];
     const tree = mkdir();
     expect(spawnSync('tar', ['-xzf', capture.deviceTreeArchive(step), '-C', tree]).status).toBe(0);
     return ['--iomem', iomemOf(step), '--device-tree', tree];
   }
 
-  const ranges = (list: Checked['missingMemory']): [string, number][] => list.map(({ start, size }) => [start, size]);
+  /** sysfs.txt has the lists of CPUs; their notes are those that the captured elfcorehdr lists in front of vmcoreinfo. */
+  function cpusOf(step: string): string {
+    const [online = '', present = '', possible = ''] = readFileSync(join(dirname(iomemOf(step)), 'sysfs.txt'), 'utf8').split('\n');
+    const notes = parseElfcorehdr(capture.captured('elfcorehdr', '00-loaded')).programHeaders.filter(({ type }) => type === 4);
+    return cpusDirectory(mkdir(), {
+      possible,
+      present,
+      online,
+      notes: notes.slice(0, -1).map(({ paddr, memsz }, cpu) => [cpu, paddr, memsz]),
+    });
+  }
+
+  const ranges = (list: Checked['missingMemory']): [string, number][] => (list ?? []).map(({ start, size }) => [start, size]);
 
   function expectSynced(state: readonly string[], differs: boolean): void {
     const command = ['sync', image.path, ...state, '--json'];
@@ -204,12 +217,36 @@ describe.skipIf(!hasTar).each(EVERY_WAY ? GUESTS : GUESTS.filter(([guest]) => FI
   });
 });
 
-test('aarch64: the captured image is sound and current', () => {
+test.skipIf(!hasTar)('aarch64: the captured image is sound and current', () => {
   const capture = new Capture('aarch64-6.12');
   const image = capture.packedImage(mkdir());
-  const iomem = join(dirname(capture.deviceTreeArchive('00-loaded')), 'iomem.txt');
-  expect(check(image.path, '--iomem', iomem)).toMatchObject({ sound: true, current: true, missingMemory: [], extraMemory: [] });
+  const archive = capture.deviceTreeArchive('00-loaded');
+  const tree = mkdir();
+  expect(spawnSync('tar', ['-xzf', archive, '-C', tree]).status).toBe(0);
+  const iomem = join(dirname(archive), 'iomem.txt');
+  expect(check(image.path, '--iomem', iomem, '--device-tree', tree)).toMatchObject({
+    sound: true,
+    current: true,
+    missingMemory: [],
+    extraMemory: [],
+    missingCpus: [],
+  });
 });
+
+/** RAM from 0 to 64 MiB as in the images that are built. */
+const WHOLE = (): string[] => ['--iomem', RAM('00000000', '03ffffff', '02000000-02ffffff : Crash kernel')];
+/** Two CPUs whose notes are those of the images that are built. */
+const [NOTE_0, NOTE_1] = [
+  [0, 0x700000n, 0x170n],
+  [1, 0x701000n, 0x170n],
+] as const;
+const CPUS = {
+  possible: '0-1',
+  present: '0-1',
+  online: '0-1',
+  notes: [NOTE_0, NOTE_1],
+} satisfies CpusOfMachine;
+const cpusOfMachine = (change: Partial<CpusOfMachine> = {}): string[] => ['--cpus', cpusDirectory(mkdir(), { ...CPUS, ...change })];
 
 describe('inputs that tell nothing', () => {
   const image = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64')));
@@ -241,6 +278,113 @@ describe('inputs that tell nothing', () => {
 
   test('without a state there is no verdict about it', () => {
     expect(check(image.path)).toMatchObject({ sound: true, current: null });
+  });
+});
+
+describe('what was compared', () => {
+  const imageOf = (architecture: ArchitectureName): string => packedFile(join(mkdir(), 'image.kdump'), build(partsOf(architecture))).path;
+  const [ppc64le, x86] = [imageOf('ppc64le'), imageOf('x86_64')];
+  const sameTree = liveTree(() => undefined);
+  const exit = (path: string, ...options: string[]): number => run(['check', path, ...options]).status;
+
+  test('an image is current only where both its memory and its CPUs were', () => {
+    const whole = { sound: true, current: true, compared: { memory: true, cpus: true }, findings: [] };
+    expect(check(ppc64le, ...WHOLE(), ...sameTree())).toMatchObject(whole);
+    expect(check(x86, ...WHOLE(), ...cpusOfMachine())).toMatchObject({ ...whole, missingNotes: [], unknownNotes: [] });
+  });
+
+  test('lists of what was not are null, and the warning names the option', () => {
+    const memory = check(ppc64le, ...WHOLE());
+    expect(memory).toMatchObject({
+      current: null,
+      compared: { memory: true, cpus: false },
+      missingMemory: [],
+      missingCpus: null,
+      extraCpus: null,
+    });
+    expect(memory.findings.map(({ message }) => message)).toEqual([expect.stringContaining('give --device-tree')]);
+    const cpus = check(ppc64le, ...sameTree());
+    expect(cpus).toMatchObject({
+      current: null,
+      compared: { memory: false, cpus: true },
+      missingMemory: null,
+      extraMemory: null,
+      missingCpus: [],
+    });
+    expect(cpus.findings.map(({ message }) => message)).toEqual([expect.stringContaining('give --iomem')]);
+    const nothing = check(ppc64le);
+    expect(nothing).toMatchObject({
+      current: null,
+      compared: { memory: false, cpus: false },
+      missingMemory: null,
+      missingNotes: null,
+      findings: [],
+    });
+  });
+
+  test('a device tree compares no CPUs of an image without FDT, nor Linux numbers those of one with it', () => {
+    const tree = check(x86, ...WHOLE(), ...sameTree());
+    expect(tree).toMatchObject({ current: null, missingCpus: null });
+    expect(tree.findings[0]?.message).toMatch(/give --cpus.*no FDT/);
+    const numbers = check(ppc64le, ...WHOLE(), ...cpusOfMachine());
+    expect(numbers).toMatchObject({ current: null, missingCpus: null, missingNotes: [] });
+    expect(numbers.findings[0]?.message).toMatch(/give --device-tree.*numbers of Linux/);
+  });
+
+  test('text says it first', () => {
+    const first = (...args: string[]): string =>
+      run(['check', ...args])
+        .stdout.split('\n')[0]
+        ?.replace(/^.*image\.kdump: /, '') ?? '';
+    expect(first(ppc64le, ...WHOLE())).toBe('sound, memory current; CPUs not compared (--device-tree); digest match');
+    expect(first(x86, ...WHOLE())).toBe('sound, memory current; CPUs not compared (--cpus); digest match');
+    expect(first(x86, ...cpusOfMachine())).toBe('sound, CPUs current; memory not compared (--iomem); digest match');
+    expect(first(ppc64le, '--iomem', RAM('00000000', '04ffffff'))).toBe(
+      'sound, not current; CPUs not compared (--device-tree); digest match',
+    );
+    expect(first(x86)).toBe('sound, not compared with a machine (--iomem, --cpus); digest match');
+    expect(first(ppc64le, ...WHOLE(), ...sameTree())).toBe('sound, current; digest match');
+  });
+
+  test('--strict: exit code 1 unless all was, and agrees', () => {
+    expect([exit(ppc64le), exit(ppc64le, ...WHOLE()), exit(ppc64le, ...WHOLE(), ...sameTree())]).toEqual([0, 0, 0]);
+    expect([exit(ppc64le, '--strict'), exit(ppc64le, ...WHOLE(), '--strict')]).toEqual([1, 1]);
+    expect(exit(ppc64le, ...WHOLE(), ...sameTree(), '--strict')).toBe(0);
+  });
+});
+
+describe('x86_64: the notes of CPUs', () => {
+  const three = { possible: '0-3', present: '0-2', online: '0-1', notes: [...CPUS.notes, [2, 0x702000n, 0x170n] as const] };
+  const imageOf = (): string => packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64'))).path;
+
+  test('one that came after the load is missing; sync lists its note', () => {
+    const path = imageOf();
+    const state = [...WHOLE(), ...cpusOfMachine(three)];
+    expect(check(path, ...state)).toMatchObject({
+      current: false,
+      missingCpus: [2],
+      missingNotes: [{ cpu: 2, address: '0x702000', size: 0x170 }],
+      unknownNotes: [],
+    });
+    expect(planOf(run(['sync', path, ...state, '--json'])).changes).toMatchObject([{ cpu: { id: 2 }, made: true }]);
+    expect(check(path, ...state)).toMatchObject({ current: true, missingCpus: [], missingNotes: [] });
+  });
+
+  test('one that is possible and went leaves its note behind, which does no harm', () => {
+    const gone = { ...CPUS, present: '0', online: '0', notes: [NOTE_0] };
+    expect(check(imageOf(), ...WHOLE(), ...cpusOfMachine(gone))).toMatchObject({ current: true, unknownNotes: [], findings: [] });
+  });
+
+  test('more notes than CPUs that could have them are of another boot', () => {
+    const other = cpusOfMachine({ notes: CPUS.notes.map(([cpu, address, size]) => [cpu, address + 0x10000n, size] as const) });
+    expect(check(imageOf(), ...WHOLE(), ...other)).toMatchObject({
+      current: false,
+      missingCpus: [0, 1],
+      unknownNotes: [
+        { start: '0x700000', size: 0x170 },
+        { start: '0x701000', size: 0x170 },
+      ],
+    });
   });
 });
 
@@ -437,6 +581,26 @@ const FLAWS: readonly Flaw[] = [
     code: 'memory-offline',
     severity: 'warning',
     options: () => ['--iomem', RAM('00000000', '03ffffff'), '--memory-blocks', memoryBlocks(0x800000, [0, 1, 2, 3, 4, 5, 6, 7], [7])],
+  },
+  { code: 'memory-not-compared', severity: 'warning', options: liveTree(() => undefined) },
+  { code: 'cpus-not-compared', severity: 'warning', options: WHOLE },
+  { code: 'cpus-not-compared', what: 'x86_64', architecture: 'x86_64', severity: 'warning', options: WHOLE },
+  {
+    code: 'cpu-note-missing',
+    severity: 'error',
+    architecture: 'x86_64',
+    options: () => cpusOfMachine({ possible: '0-2', present: '0-2', notes: [...CPUS.notes, [2, 0x702000n, 0x170n]] }),
+  },
+  {
+    code: 'cpu-note-missing',
+    what: 'note cut short',
+    severity: 'error',
+    options: () => cpusOfMachine({ notes: [NOTE_0, [1, 0x701000n, 0x200n]] }),
+  },
+  {
+    code: 'cpu-note-unknown',
+    severity: 'warning',
+    options: () => cpusOfMachine({ notes: [NOTE_0, [1, 0x709000n, 0x170n]] }),
   },
   { code: 'cpu-missing', severity: 'error', options: liveTree((parts) => void parts.cpus.push(cpuNode('ppc64le', 2))) },
   { code: 'cpu-gone', severity: 'warning', options: liveTree((parts) => void parts.cpus.pop()) },

@@ -204,7 +204,7 @@ describe.skipIf(!hasTools).each([
     expect(nodeLines(source, 'cpu@2')).toEqual(['compatible = "vendor,new";', 'device_type = "cpu";', 'reg = <0x02>;']);
     if (withPurgatory) expect(digestIn(image)).toBe(capture.digest((role) => image.read(role)));
     const state = run(['check', image.path, '--device-tree', tree, '--json']);
-    expect(JSON.parse(state.stdout)).toMatchObject({ current: true, missingCpus: [], extraCpus: [] });
+    expect(JSON.parse(state.stdout)).toMatchObject({ current: null, missingCpus: [], extraCpus: [] });
   });
 });
 
@@ -216,7 +216,7 @@ function mkdir(): string {
   return path;
 }
 
-test('riscv64: check names what kexec-tools left out, piece by piece, with the resource that explains it', () => {
+test('riscv64: check names what kexec-tools left out, what touches as one, with the resource that explains it', () => {
   const capture = new Capture('riscv64-6.12');
   const image = capture.packedImage(mkdir());
   const iomem = join(capture.deviceTreeArchive('00-loaded'), '..', 'iomem.txt');
@@ -246,9 +246,14 @@ test('riscv64: check names what kexec-tools left out, piece by piece, with the r
     'ffdf8000-ffffffff',
   ];
   for (const range of reserved) {
-    const [first, last] = range.split('-');
-    const line = missing.find((message) => message.includes(`0x${first ?? ''}-0x${last ?? ''} `));
-    expect(line, range).toMatch(/^a dump would miss 0x[0-9a-f]+-0x[0-9a-f]+ \(.*\), which holds Reserved$/);
+    const [first = 0n, last = 0n] = range.split('-').map((text) => BigInt(`0x${text}`));
+    const line = missing.find((message) => {
+      const [, start = '0', end = '0'] = /(0x[0-9a-f]+)-(0x[0-9a-f]+)/.exec(message) ?? [];
+      return BigInt(start) <= first && last <= BigInt(end);
+    });
+    expect(line, range).toMatch(
+      /^a dump would miss 0x[0-9a-f]+-0x[0-9a-f]+ \(.*\), which holds Reserved( \(\d ranges\)| at 0x[0-9a-f-x]+)?$/,
+    );
   }
   const lost = checked.missingMemory.reduce((sum, { size }) => sum + size, 0);
   const sizes = reserved.map((range) => range.split('-').map((hex) => parseInt(hex, 16)));

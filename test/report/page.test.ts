@@ -45,7 +45,7 @@ describe('the answer', () => {
 
   test('current memory, CPUs not asked', () => {
     const page = reportOn(plain.path, { state: wholeMachine });
-    expect(headlineOf(page)).toBe('Sound and current: a dump would have all memory of the machine.');
+    expect(headlineOf(page)).toBe('Sound; of the machine, memory alone agrees.');
     expect(textOf(page)).toContain('CPUs were not compared with a machine');
     expect(textOf(page)).toContain('A dump would have 100 % of the machine');
   });
@@ -62,7 +62,7 @@ describe('the answer', () => {
       programHeaders.push(load(0x8000000n, 0x1000000n, facts.linear));
     });
     const page = reportOn(path, { state: { iomem: iomemOf(RAM, parts.crashKernel) } });
-    expect(headlineOf(page)).toBe('Not current: it lists what the machine has no more.');
+    expect(headlineOf(page)).toBe('Not current: it lists what the machine does not have.');
     expect(page).toContain('id="extra-0"');
     expect(page).toContain('class="bar wide extra"');
   });

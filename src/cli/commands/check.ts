@@ -9,12 +9,18 @@ import { renderCheck } from '../render/render-check.js';
 import { hashing } from '../progress-of.js';
 import { addStateOptions, stateFrom, type StateOptions } from '../options/state-options.js';
 
-interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {}
+interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {
+  strict?: boolean;
+}
 
 export const checkCommand: CommandDefinition = {
   summary: 'is an image sound, and does it match a machine?',
   define(command, act) {
-    addImageOptions(addStateOptions(command.argument('<image>', IMAGE_ARGUMENT))).action((path: string, options: CheckOptions) => {
+    addStateOptions(command.argument('<image>', IMAGE_ARGUMENT)).option(
+      '--strict',
+      'exit code 1 also where not all that the image describes was compared',
+    );
+    addImageOptions(command).action((path: string, options: CheckOptions) => {
       act(options, (context) => check(context, path, options));
     });
   },
@@ -29,7 +35,8 @@ function check({ fileSystem, console, progress }: Context, path: string, options
       () => checkToJson(image, result),
       (theme) => renderCheck(image, result, theme),
     );
-    return result.sound && result.current !== false ? 'done' : 'differs';
+    const agrees = options.strict === true ? result.current === true : result.current !== false;
+    return result.sound && agrees ? 'done' : 'differs';
   } finally {
     closeImage(image);
   }

@@ -33,9 +33,9 @@ export const syncCommand: CommandDefinition = {
 function sync(context: Context, path: string | undefined, options: SyncOptions): Outcome | Promise<Outcome> {
   const { qmp } = options;
   const image = qmp === undefined ? requireImage(path) : path;
-  const isStateGiven = options.iomem !== undefined || options.deviceTree !== undefined;
+  const isStateGiven = options.iomem !== undefined || options.deviceTree !== undefined || options.cpus !== undefined;
   if (!isStateGiven && qmp === undefined) {
-    throw new KdumpError('usage', 'no machine state given', { expected: '--iomem, --device-tree or both' });
+    throw new KdumpError('usage', 'no machine state given', { expected: '--iomem, and --device-tree or, for x86_64, --cpus' });
   }
   const state = stateFrom(options, context.fileSystem);
   // A machine's state is what is there now, so nodes of CPUs that are gone go.

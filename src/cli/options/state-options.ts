@@ -9,6 +9,7 @@ export interface StateOptions {
   iomem?: string;
   deviceTree?: string;
   memoryBlocks?: string;
+  cpus?: string;
 }
 
 export function addStateOptions(command: Command): Command {
@@ -16,7 +17,8 @@ export function addStateOptions(command: Command): Command {
     .optionsGroup('The machine:')
     .option('--iomem <file>', 'the memory of the machine: /proc/iomem, read as root, or a copy of it')
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
-    .option('--memory-blocks <dir>', 'which memory is offline: /sys/devices/system/memory or a copy of it');
+    .option('--memory-blocks <dir>', 'which memory is offline: /sys/devices/system/memory or a copy of it')
+    .option('--cpus <dir>', 'its CPUs and their crash notes: /sys/devices/system/cpu, read as root, or a copy of it');
 }
 
 export function stateFrom(options: StateOptions, fileSystem: FileSystem): MachineState {

@@ -110,14 +110,22 @@ export function checkToJson(image: KdumpImage, result: CheckResult): object {
     file: image.memory.path,
     sound: result.sound,
     current: result.current,
+    compared: result.compared,
     digest: result.digest,
-    missingMemory: result.missingMemory.map(rangeToJson),
-    extraMemory: result.extraMemory.map(rangeToJson),
+    missingMemory: listOf(result.missingMemory, rangeToJson),
+    extraMemory: listOf(result.extraMemory, rangeToJson),
     missingCpus: result.missingCpus,
     extraCpus: result.extraCpus,
     changedCpus: result.changedCpus,
+    missingNotes: listOf(result.missingNotes, ({ cpu, address, size }) => ({ cpu, address: hex(address), size: sizeToJson(size) })),
+    unknownNotes: listOf(result.unknownNotes, rangeToJson),
     findings: result.findings,
   };
+}
+
+/** Null stays null: what was not compared is no empty list. */
+function listOf<T>(items: readonly T[] | null, toJson: (item: T) => object): object[] | null {
+  return items === null ? null : items.map(toJson);
 }
 
 export function diffToJson(difference: ImageDifference): object {

@@ -2,6 +2,7 @@ import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { KdumpImage } from '../../image/image.js';
 import { segmentRange } from '../../image/segment.js';
 import { overlaps, sameRange, type Range } from '../../memory/range.js';
+import { subtract } from '../../memory/range-set.js';
 import type { Lane, MapEntry } from './memory-map.js';
 import { memoryWanted, type ReportSubject } from '../subject.js';
 
@@ -32,8 +33,8 @@ export function overviewLanes(subject: ReportSubject): Lane[] {
       name: before === undefined ? 'In the dump' : 'In the dump now',
       entries: [
         ...dumpEntries(image, ROWS.memory),
-        ...entriesOf(check.missingMemory, 'missing', 'missing', ROWS.missing),
-        ...entriesOf(check.extraMemory, 'extra', 'no longer there', ROWS.extra),
+        ...entriesOf(check.missingMemory ?? [], 'missing', 'missing', ROWS.missing),
+        ...extraEntries(check.extraMemory ?? [], state.offlineMemory ?? []),
       ],
     },
     { name: image.crashKernel === null ? 'Segments' : 'Crashkernel and its segments', entries: segmentEntries(image) },
@@ -87,6 +88,15 @@ function segmentEntries({ segments, crashKernelRanges }: KdumpImage): MapEntry[]
       return { range: segmentRange(segment), kind, label: segment.name, row: ROWS.segment(index) };
     }),
   ];
+}
+
+/** What is offline is still there: only the other ranges are no RAM of the machine. */
+function extraEntries(extra: readonly Range[], offline: readonly Range[]): MapEntry[] {
+  return extra.flatMap((range, index) => {
+    const gone = subtract([range], offline);
+    const row = (): string => ROWS.extra(index);
+    return [...entriesOf(gone, 'extra', 'no RAM of the machine', row), ...entriesOf(subtract([range], gone), 'extra', 'offline', row)];
+  });
 }
 
 function entriesOf(ranges: readonly Range[], kind: MapEntry['kind'], label: string, row: (index: number) => string): MapEntry[] {

@@ -10,7 +10,7 @@ export const MARK_KINDS = {
   backup: 'backup: low memory, read from the backup segment',
   firmware: 'firmware inside the crashkernel range',
   missing: 'RAM that a dump would miss',
-  extra: 'listed, but the machine has it no more',
+  extra: 'listed, but offline or no RAM of the machine',
   added: 'added',
   removed: 'removed',
   crashkernel: 'crashkernel range',
