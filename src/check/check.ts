@@ -4,8 +4,10 @@ import { isFileLoaded } from '../image/load-mode.js';
 import { isSystemRam, nestedIn, type NestedPiece } from '../machine/iomem.js';
 import { contains, formatRange, sizeOf, type Range } from '../memory/range.js';
 import { subtract } from '../memory/range-set.js';
+import { idList } from '../text/id-list.js';
 import { formatSize } from '../text/numbers.js';
 import type { Finding } from './finding.js';
+import { NO_CORES, compareCpuNodes, type CoreDifference } from './compare-cpus.js';
 import { crashKernelOf, otherBoot } from './crash-kernel.js';
 import { compareState, isCurrent, missingResources, type StateDifference } from './compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
@@ -107,8 +109,8 @@ export function cpuOption({ fdt }: Pick<KdumpImage, 'fdt'>): '--device-tree' | '
 }
 
 function differenceFindings(image: KdumpImage, difference: StateDifference, state: MachineState): Finding[] {
-  const { offlineMemory = [] } = state;
-  const { missingMemory, extraMemory, missingCpus, extraCpus, changedCpus, missingNotes, unknownNotes } = difference;
+  const { offlineMemory = [], deviceTree } = state;
+  const { missingMemory, extraMemory, changedCpus, missingNotes, unknownNotes } = difference;
   const findings: Finding[] = [];
   const add = (severity: Finding['severity'], code: string, message: string): void => {
     findings.push({ severity, code, message });
@@ -121,9 +123,10 @@ function differenceFindings(image: KdumpImage, difference: StateDifference, stat
   for (const range of gone)
     add('error', 'memory-gone', `${described(range)} is listed, and is no System RAM of the machine: reading it for the dump can fail`);
   for (const range of subtract(extra, gone)) add('warning', 'memory-offline', `${described(range)} is listed and offline`);
-  if (image.fdt !== null)
-    for (const id of missingCpus ?? []) add('error', 'cpu-missing', `CPU ${id} is not in the FDT: a crash on it gives no dump`);
-  for (const id of extraCpus ?? []) add('warning', 'cpu-gone', `CPU ${id} is in the FDT and not in the device tree of the machine`);
+  const { missingCores, extraCores } = deviceTree === undefined || image.fdt === null ? NO_CORES : compareCpuNodes(image, deviceTree);
+  for (const core of missingCores)
+    add('error', 'cpu-missing', `${cpuName(core)} not in the FDT: a crash on ${core.isWhole ? 'it' : 'them'} gives no dump`);
+  for (const core of extraCores) add('warning', 'cpu-gone', `${cpuName(core)} in the FDT and not in the device tree of the machine`);
   for (const id of changedCpus ?? []) add('warning', 'cpu-differs', `CPU ${id} has other properties in the FDT than on the machine`);
   for (const { cpu, address, size } of missingNotes ?? [])
     add(
@@ -162,4 +165,10 @@ function why(missing: Range, leftOut: readonly NestedPiece[]): string {
     return printable(name) + where;
   });
   return `, which holds ${told.join(', ')}${byName.size > MOST_NAMED ? ` and ${byName.size - MOST_NAMED} other resources` : ''}`;
+}
+
+/** A core is told once, with its threads: `CPU 40 (threads 40-47) is`, or `threads 44-47 of CPU 40 are` where the others are on both sides. */
+function cpuName({ id, threads, isWhole }: CoreDifference): string {
+  if (!isWhole) return `threads ${idList(threads)} of CPU ${id} are`;
+  return threads.length === 1 && threads[0] === id ? `CPU ${id} is` : `CPU ${id} (threads ${idList(threads)}) is`;
 }

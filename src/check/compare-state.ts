@@ -1,5 +1,4 @@
 import { alignDown, alignUp } from '../bytes/align.js';
-import type { FdtProperty } from '../fdt/fdt.js';
 import type { KdumpImage } from '../image/image.js';
 import { systemRam } from '../machine/iomem.js';
 import type { CrashNotes } from '../machine/machine-cpus.js';
@@ -8,9 +7,7 @@ import { SMALLEST_PAGE, overlaps, rangeOfSize, type Range } from '../memory/rang
 import { merged, subtract } from '../memory/range-set.js';
 import { crashKernelOf } from './crash-kernel.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
-import { liveCpusOf, type LiveCpu } from '../description/live-cpus.js';
-import { sameProperties } from '../description/properties.js';
-import { knownCpus } from '../description/capacity.js';
+import { compareCpuNodes } from './compare-cpus.js';
 
 /** What of an image was compared with a machine. Of what was not, nothing is known: its lists are null, never empty. */
 export interface Compared {
@@ -97,23 +94,9 @@ type NoteDifference = Pick<StateDifference, 'missingNotes' | 'unknownNotes'>;
 
 function compareCpus(image: KdumpImage, { deviceTree }: MachineState): CpuDifference {
   if (deviceTree === undefined) return { missingCpus: null, extraCpus: null, changedCpus: null };
-  const live = liveCpusOf(deviceTree, image.architecture, false);
-  const known = new Set(knownCpus(image).flatMap(({ threads }) => threads));
-  const present = new Set(live.flatMap(({ threads }) => threads));
-  return {
-    missingCpus: [...present].filter((id) => !known.has(id)).sort((a, b) => a - b),
-    extraCpus: [...known].filter((id) => !present.has(id)).sort((a, b) => a - b),
-    changedCpus: changedCpus(image, live),
-  };
-}
-
-function changedCpus(image: KdumpImage, live: readonly LiveCpu[]): number[] {
-  const byName = new Map(live.map((cpu) => [cpu.node.name, cpu]));
-  const withoutName = (properties: readonly FdtProperty[]): FdtProperty[] => properties.filter(({ name }) => name !== 'name');
-  return knownCpus(image).flatMap(({ id, node }) => {
-    const now = byName.get(node.name);
-    return now === undefined || sameProperties(withoutName(node.properties()), withoutName(now.properties)) ? [] : [id];
-  });
+  const { missingCores, extraCores, changedCpus } = compareCpuNodes(image, deviceTree);
+  const threads = (cores: typeof missingCores): number[] => cores.flatMap((core) => core.threads).sort((a, b) => a - b);
+  return { missingCpus: threads(missingCores), extraCpus: threads(extraCores), changedCpus };
 }
 
 /**

@@ -23,29 +23,39 @@ import { renderPlan } from './render/render-plan.js';
 interface Work {
   readonly planOptions: PlanOptions;
   readonly changesFor: (image: KdumpImage) => readonly Change[];
+  /** What plans them, where it is not all or nothing. */
+  readonly plan?: typeof planHotplug;
 }
 
 /** Plans, writes unless it is a dry run, and reports. `plan` is `apply --dry-run`: both go through the same computations and checks. */
 export function planAndApply(context: Context, path: string, options: ImageOptions & WriteOptions, work: Work): Outcome {
   const { fileSystem, console, progress } = context;
   if (options.dryRun === true) {
-    report(onlyPlanned(context, path, options, work), path, false, console);
-    return 'done';
+    const plan = onlyPlanned(context, path, options, work);
+    report(plan, path, false, console);
+    return outcomeOfPlan(plan);
   }
   const { output, saveUndo: undoFile } = options;
   if (undoFile !== undefined) refuseSame(fileSystem, undoFile, [path, ...(output === undefined ? [] : [output])]);
-  if (output === undefined) patch(context, path, path, options, work);
-  else {
-    const temporary = progress.during(copying(fileSystem, path), () => copyForPatching(fileSystem, path, output, options));
-    try {
-      patch(context, temporary, output, options, work);
-      moveIntoPlace(fileSystem, temporary, output);
-    } catch (error) {
-      fileSystem.remove(temporary);
-      throw error;
-    }
+  if (output === undefined) return outcomeOfPlan(patch(context, path, path, options, work));
+  const temporary = progress.during(copying(fileSystem, path), () => copyForPatching(fileSystem, path, output, options));
+  try {
+    const plan = patch(context, temporary, output, options, work);
+    moveIntoPlace(fileSystem, temporary, output);
+    return outcomeOfPlan(plan);
+  } catch (error) {
+    fileSystem.remove(temporary);
+    throw error;
   }
-  return 'done';
+}
+
+/** An image of which a part could not be made differs from what was asked for. */
+export function outcomeOfPlan({ changes }: Plan): Outcome {
+  return changes.some(({ effect }) => effect.isRefused === true) ? 'differs' : 'done';
+}
+
+function planned(image: KdumpImage, { plan = planHotplug, changesFor, planOptions }: Work): Plan {
+  return plan(image, changesFor(image), planOptions);
 }
 
 /** @throws KdumpError `usage` when a file that is to be made is one of `others` */
@@ -77,7 +87,7 @@ function copyForPatching(fileSystem: FileSystem, path: string, output: string, o
 function onlyPlanned({ fileSystem, progress }: Context, path: string, options: ImageOptions, work: Work): Plan {
   const image = openImageFrom(fileSystem, path, options, progress);
   try {
-    return progress.during(hashing(image), () => planHotplug(image, work.changesFor(image), work.planOptions));
+    return progress.during(hashing(image), () => planned(image, work));
   } finally {
     closeImage(image);
   }
@@ -90,17 +100,18 @@ function patch(
   shown: string,
   options: ImageOptions & WriteOptions,
   work: Work,
-): void {
+): Plan {
   const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options, { live: options.live }, progress);
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
-    const plan = progress.during(hashing(image), () => planHotplug(image, work.changesFor(image), work.planOptions));
+    const plan = progress.during(hashing(image), () => planned(image, work));
     if (options.saveUndo !== undefined && !isNothingToDo(plan))
       saveUndo(fileSystem, options.saveUndo, target, undoOf(plan), options.overwrite === true);
     const { written, unknownUsers } = applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
     if (unknownUsers > 0) console.detail(`could not look whether ${unknownUsers} processes use ${printable(path)}`);
     if (written > 0) console.detail(`${written} bytes written and read back`);
     report(plan, shown, written > 0, console);
+    return plan;
   } finally {
     closeTarget(target);
   }

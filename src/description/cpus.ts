@@ -33,3 +33,20 @@ export function cpusNode(fdt: Fdt): FdtNode {
 export function addressCells(parent: FdtNode): number {
   return within({ segment: 'fdt' }, () => cpuIdCells(parent.property('#address-cells')));
 }
+
+/**
+ * Tells which core an id means: the one whose own id or whose thread it is, the first where damage has given it to several. An id of none is
+ * that of a core to come: rounded down to the first of its threads where ids go by cores, else itself.
+ *
+ * @returns the id of the core, as in `reg`
+ */
+export function coreIds(cores: readonly { readonly id: number; readonly threads: readonly number[] }[], { cpuCloning }: Architecture) {
+  const byThread = new Map<number, number>();
+  for (const { id, threads } of cores) for (const each of [id, ...threads]) if (!byThread.has(each)) byThread.set(each, id);
+  const last = cores.reduce<(typeof cores)[number] | undefined>(
+    (best, core) => (best === undefined || core.id > best.id ? core : best),
+    undefined,
+  );
+  const width = cpuCloning?.coresByFirstThread === true ? Math.max(1, last?.threads.length ?? 1) : 1;
+  return (id: number): number => byThread.get(id) ?? id - (id % width);
+}

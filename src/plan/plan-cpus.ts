@@ -6,7 +6,7 @@ import type { KdumpImage } from '../image/image.js';
 import type { CpuChange } from '../machine/change.js';
 import type { DeviceTreeNode, LiveDeviceTree } from '../machine/device-tree.js';
 import type { Cpu } from '../arch/cpu-cloning.js';
-import { addressCells, cpusNode, cpusOf } from '../description/cpus.js';
+import { addressCells, coreIds, cpusNode, cpusOf } from '../description/cpus.js';
 import { liveCpusOf, type LiveCpu } from '../description/live-cpus.js';
 import { MADE, type ChangeEffect } from './plan-memory.js';
 import { PlannedCpus, type PlannedCpu } from './planned-cpus.js';
@@ -33,20 +33,23 @@ export interface CpuPlan {
   readonly edits: readonly FdtEdit[];
   readonly effects: readonly ChangeEffect[];
   readonly derived: readonly DerivedProperty[];
+  /** The CPU nodes as they will be; none without an FDT, or without changes. */
+  readonly cpus: readonly PlannedCpu[];
 }
 
 const PHANDLES = ['phandle', 'linux,phandle', 'ibm,phandle'];
 
 /**
- * The edits of the FDT that CPU changes come to. An added CPU's node comes from the live tree, which then decides on all CPU nodes as in
+ * The edits of the FDT that CPU changes come to. All ids mean cores of the tree as it is before the first change, so that ids of threads of one
+ * core mean that core, once. An added CPU's node comes from the live tree, which then decides on all CPU nodes as in
  * update_cpus_node() of arch/powerpc/kexec/core_64.c, or is made after the node of another CPU. A removed CPU's node stays, as the kernel leaves
  * it, unless `pruneCpus` is set.
  *
  * @throws KdumpError `refused` when a CPU is removed that is not there, or a node cannot be made; `input` when the FDT's CPU nodes are damaged
  */
 export function planCpus(image: KdumpImage, changes: readonly CpuChange[], options: CpuPlanOptions): CpuPlan {
-  if (changes.length === 0) return { edits: [], effects: [], derived: [] };
-  if (image.fdt === null) return { edits: [], effects: changes.map(() => ({ made: false, reason: '' })), derived: [] };
+  if (changes.length === 0) return { edits: [], effects: [], derived: [], cpus: [] };
+  if (image.fdt === null) return { edits: [], effects: changes.map(() => ({ made: false, reason: '' })), derived: [], cpus: [] };
   return new CpuPlanner(image, options).plan(changes);
 }
 
@@ -61,6 +64,10 @@ class CpuPlanner {
   private readonly parent;
   private readonly before: readonly Cpu[];
   private cpus: PlannedCpus;
+  /** The id of the core that the id of a change means, in the tree as it is before any of them. */
+  private readonly coreOf: (id: number) => number;
+  /** Ids of the cores that are there, or were at some point. */
+  private readonly seen: Set<number>;
   /** By the name of the node, for those that are added in the end. */
   private readonly derived = new Map<string, DerivedProperty[]>();
   private readonly live: readonly LiveCpu[] | undefined;
@@ -77,6 +84,8 @@ class CpuPlanner {
     this.fdt = (image.fdt as NonNullable<KdumpImage['fdt']>).tree;
     this.parent = cpusNode(this.fdt);
     this.before = cpusOf(this.fdt, image.architecture);
+    this.coreOf = coreIds(this.before, image.architecture);
+    this.seen = new Set(this.before.map(({ id }) => id));
     this.cpus = new PlannedCpus(this.before.map((cpu) => ({ id: cpu.id, threads: cpu.threads, name: cpu.node.name, existing: cpu })));
     const { deviceTree, compat } = options;
     this.live = deviceTree === undefined ? undefined : liveCpusOf(deviceTree, image.architecture, compat === 'linux');
@@ -84,53 +93,89 @@ class CpuPlanner {
   }
 
   plan(changes: readonly CpuChange[]): CpuPlan {
-    const effects = changes.map((change) => (change.action === 'add' ? this.add(change) : this.remove(change)));
-    return { edits: this.edits(), effects, derived: [...this.derived.values()].flat() };
-  }
-
-  private add({ cpu }: CpuChange): ChangeEffect {
-    if (this.live !== undefined) return this.addFromLiveTree(cpu.id, this.live, cpu.properties);
-    const there = this.cpus.withId(cpu.id);
-    if (there !== undefined) {
-      if (cpu.properties !== undefined) return this.setProperties(there, cpu.properties);
-      return { made: false, reason: `it is in the FDT already (${there.name})` };
+    const steps = changes.map((change) => ({ change, core: this.coreOfChange(change) }));
+    const effects = steps.map(({ change, core }) => (change.action === 'add' ? this.add(change, core) : this.remove(change, core)));
+    const removed = changes.findLast(({ action }) => action === 'remove');
+    if (removed !== undefined && this.cpus.size === 0 && this.before.length > 0) {
+      const problem = `cannot remove CPU ${removed.cpu.id}`;
+      throw this.refused(problem, 'the last CPU of the FDT', 'a CPU that the capture kernel can boot on');
     }
-    this.cpus.add(this.cloned(cpu.id, cpu.properties));
+    return {
+      edits: this.edits(),
+      effects: this.inTheEnd(steps, effects),
+      derived: [...this.derived.values()].flat(),
+      cpus: [...this.cpus],
+    };
+  }
+
+  private coreOfChange({ action, cpu: { id } }: CpuChange): number {
+    const inFdt = this.coreOf(id);
+    if (this.live === undefined || (action === 'remove' && this.seen.has(inFdt))) return inFdt;
+    const live = this.liveById.get(id);
+    if (live !== undefined || action === 'remove') return live?.id ?? inFdt;
+    throw this.refused(
+      `cannot add CPU ${id}`,
+      'no such CPU in the live device tree',
+      `one of ${this.live.map((cpu) => cpu.id).join(', ')}`,
+    );
+  }
+
+  private add({ cpu: { id, properties } }: CpuChange, core: number): ChangeEffect {
+    if (this.live !== undefined) return this.addFromLiveTree(core, this.live, properties);
+    const there = this.cpus.withId(core);
+    if (there === undefined) {
+      this.seen.add(core);
+      this.cpus.add(this.cloned(id, core, properties));
+      return MADE;
+    }
+    const isSet = properties !== undefined && this.setProperties(there, properties);
+    return isSet || there.added !== undefined ? MADE : { made: false, reason: `it is in the FDT already (${there.name})` };
+  }
+
+  private remove({ cpu: { id } }: CpuChange, core: number): ChangeEffect {
+    if (!this.seen.has(core)) throw this.refused(`cannot remove CPU ${id}`, 'no such CPU in the FDT', `one of ${this.listed()}`);
+    // None is left where the core went with another of its threads; a damaged tree may describe it twice.
+    for (let there = this.cpus.withId(core); there !== undefined; there = this.cpus.withId(core)) {
+      if (this.options.pruneCpus !== true)
+        return { made: false, reason: `the node ${there.name} stays, as the kernel leaves it; --prune-cpus deletes it` };
+      this.cpus.remove(there);
+      this.derived.delete(there.name);
+      this.liveTreeTaken = false;
+    }
     return MADE;
   }
 
-  private remove({ cpu }: CpuChange): ChangeEffect {
-    const there = this.cpus.withId(cpu.id);
-    if (there === undefined) throw this.refused(`cannot remove CPU ${cpu.id}`, 'no such CPU in the FDT', `one of ${this.listed()}`);
-    if (this.options.pruneCpus !== true)
-      return { made: false, reason: `the node ${there.name} stays, as the kernel leaves it; --prune-cpus deletes it` };
-    if (this.cpus.size === 1)
-      throw this.refused(`cannot remove CPU ${cpu.id}`, 'the last CPU of the FDT', 'a CPU that the capture kernel can boot on');
-    this.cpus.remove(there);
-    this.derived.delete(there.name);
-    this.liveTreeTaken = false;
-    return MADE;
+  /** What became of each change in the end: the live tree, which comes with an added CPU, decides on all others, too. */
+  private inTheEnd(steps: readonly { change: CpuChange; core: number }[], effects: readonly ChangeEffect[]): ChangeEffect[] {
+    const last = new Map(steps.map(({ core }, index) => [core, index]));
+    const removedLast = (core: number): boolean => steps[last.get(core) ?? -1]?.change.action === 'remove';
+    return steps.map(({ change, core }, index) => {
+      const effect = effects[index] as ChangeEffect;
+      if (change.action === 'add' || !removedLast(core)) return effect;
+      const there = this.cpus.withId(core);
+      if (there === undefined) return MADE;
+      return effect.made
+        ? { made: false, reason: `the live device tree has it (${there.name}), and an added CPU brings all of its CPUs` }
+        : effect;
+    });
   }
 
-  private setProperties(cpu: PlannedCpu, given: ReadonlyMap<string, Uint8Array>): ChangeEffect {
+  /** Whether that changes anything. */
+  private setProperties(cpu: PlannedCpu, given: ReadonlyMap<string, Uint8Array>): boolean {
     const now = cpu.added?.properties ?? cpu.properties ?? cpu.existing?.node.properties() ?? [];
     const properties = overridden(now, given);
-    if (sameProperties(now, properties)) return { made: false, reason: `it is in the FDT already (${cpu.name})` };
+    if (sameProperties(now, properties)) return false;
     const changed = cpu.added === undefined ? { ...cpu, properties } : { ...cpu, added: { ...cpu.added, properties } };
     this.cpus.replace(cpu, changed);
-    return MADE;
+    return true;
   }
 
   /** All CPU nodes come to the live tree's state; others below /cpus stay. */
-  private addFromLiveTree(id: number, live: readonly LiveCpu[], given: ReadonlyMap<string, Uint8Array> | undefined): ChangeEffect {
-    const wanted = this.liveById.get(id);
-    if (wanted === undefined) {
-      throw this.refused(`cannot add CPU ${id}`, 'no such CPU in the live device tree', `one of ${live.map((cpu) => cpu.id).join(', ')}`);
-    }
+  private addFromLiveTree(core: number, live: readonly LiveCpu[], given: ReadonlyMap<string, Uint8Array> | undefined): ChangeEffect {
     if (!this.liveTreeTaken) this.takeLiveTree(live);
-    const cpu = this.cpus.named(wanted.node.name);
-    const withGiven = given !== undefined && cpu !== undefined ? this.setProperties(cpu, given).made : false;
-    return this.liveTreeChanged || withGiven ? MADE : { made: false, reason: 'the CPU nodes are as in the live tree already' };
+    const cpu = this.cpus.withId(core);
+    const isSet = given !== undefined && cpu !== undefined && this.setProperties(cpu, given);
+    return this.liveTreeChanged || isSet ? MADE : { made: false, reason: 'the CPU nodes are as in the live tree already' };
   }
 
   private takeLiveTree(live: readonly LiveCpu[]): void {
@@ -139,6 +184,7 @@ class CpuPlanner {
       const there = before.get(cpu.node.name);
       return there?.existing === undefined ? addedFrom(cpu) : this.updated(there, there.existing, cpu);
     });
+    for (const { id } of live) this.seen.add(id);
     this.liveTreeTaken = true;
     this.liveTreeChanged = cpus.length !== before.size || cpus.some((cpu) => before.get(cpu.name) !== cpu);
     this.cpus = new PlannedCpus(cpus);
@@ -153,10 +199,9 @@ class CpuPlanner {
     return { ...there, id: cpu.id, threads: cpu.threads, properties: inOrderOf(now, wanted) };
   }
 
-  private cloned(thread: number, given: ReadonlyMap<string, Uint8Array> | undefined): PlannedCpu {
+  private cloned(thread: number, id: number, given: ReadonlyMap<string, Uint8Array> | undefined): PlannedCpu {
     const { cpuThreadsProperty } = this.image.architecture;
     const { cpu: pattern, node } = (this.foundPattern ??= this.patternFor(thread));
-    const id = this.makesCores ? thread - (thread % pattern.threads.length) : thread;
     const at = node.name.lastIndexOf('@');
     const base = at < 0 ? node.name : node.name.slice(0, at);
     const name = `${base}@${id.toString(16)}`;
@@ -175,17 +220,12 @@ class CpuPlanner {
     return { id, threads, name, added: { name, properties, children: node.children } };
   }
 
-  /** Whether an id stands for the core that its thread is in. */
-  private get makesCores(): boolean {
-    return this.image.architecture.cpuCloning?.coresByFirstThread === true;
-  }
-
   /** The CPU that new ones are made after. @throws KdumpError `refused` when there is none, or none can be numbered like it */
   private patternFor(thread: number): Pattern {
     const pattern = this.before.reduce<Cpu | undefined>((best, cpu) => (best === undefined || cpu.id > best.id ? cpu : best), undefined);
     if (pattern === undefined) throw this.refused(`cannot add CPU ${thread}`, 'no CPU node to make it after', 'one', 'give --device-tree');
     const count = pattern.threads.length;
-    if (this.makesCores && this.before.some((cpu) => cpu.id % count !== 0)) {
+    if (this.image.architecture.cpuCloning?.coresByFirstThread === true && this.before.some((cpu) => cpu.id % count !== 0)) {
       throw this.refused(
         `cannot add CPU ${thread}`,
         `CPU ids that are not multiples of ${count}, the threads of a core`,

@@ -16,6 +16,8 @@ import { rebuiltTable } from './rebuilt-table.js';
 export interface ChangeEffect {
   readonly made: boolean;
   readonly reason: string;
+  /** It was to be made, and cannot be; a finding says more. */
+  readonly isRefused?: boolean;
 }
 
 export const MADE: ChangeEffect = { made: true, reason: '' };

@@ -7,6 +7,8 @@ import type { CpuChange } from '../machine/change.js';
 import { crashTableOf } from '../description/crash-table.js';
 import { MADE, type ChangeEffect } from './plan-memory.js';
 import { knownCpus } from '../description/capacity.js';
+import type { Finding } from '../check/finding.js';
+import type { PlannedCpu } from './planned-cpus.js';
 
 const STAYS: ChangeEffect = { made: false, reason: 'its PT_NOTE stays, as the kernel leaves it' };
 const LISTED: ChangeEffect = { made: false, reason: 'its PT_NOTE is listed already' };
@@ -16,22 +18,48 @@ export interface NotesPlan {
   readonly table: ProgramHeaderTable;
   /** For each CPU change. */
   readonly effects: readonly ChangeEffect[];
+  readonly findings: readonly Finding[];
 }
 
 /**
  * Puts the PT_NOTEs of added CPUs behind those of the others. The kernel lists every possible CPU from the start (for_each_possible_cpu in
- * crash_prepare_elf64_headers), kexec-tools those that were present, so a note is missing only when there are more CPUs than notes.
+ * crash_prepare_elf64_headers), kexec-tools those that sysfs shows: on PowerPC all possible ones, too, elsewhere those that are present, so that a
+ * CPU is without a note where there are more CPUs than notes. On PowerPC that says nothing: an FDT may describe more threads than a kernel with
+ * `nr_cpus=` uses, and a CPU that it brings up is one of the possible ones.
  *
  * @param table what the PT_NOTEs are put into
+ * @param cpus the CPU nodes as they will be; the live tree may bring more of them than the changes name
  * @throws KdumpError `refused` when a CPU has no note and the change does not say where its crash notes are
  */
-export function planNotes(image: KdumpImage, changes: readonly CpuChange[], table: ProgramHeaderTable): NotesPlan {
-  const withNode = new Set(knownCpus(image).flatMap(({ threads }) => threads));
-  if (changes.length === 0) return { table, effects: [] };
+export function planNotes(
+  image: KdumpImage,
+  changes: readonly CpuChange[],
+  table: ProgramHeaderTable,
+  cpus: readonly Pick<PlannedCpu, 'threads'>[],
+): NotesPlan {
+  if (changes.length === 0) return { table, effects: [], findings: [] };
+  const before = knownCpus(image).flatMap(({ threads }) => threads);
+  const withNode = new Set(before);
   const { cpuNoteCount } = crashTableOf(image);
   const listed = new Set(Array.from({ length: cpuNoteCount }, (_, index) => table.value(index, P_PADDR)));
   const added: ProgramHeader[] = [];
   const noteCount = (): number => cpuNoteCount + added.length;
+  /** Whether CPU `id` has one of the notes, which it then takes. */
+  const take = (id: number): boolean => {
+    // Without an FDT the id is the kernel's CPU number, and the notes come in its order.
+    const hasNote = image.fdt === null ? id < noteCount() : withNode.has(id) || withNode.size < noteCount();
+    if (!hasNote && image.architecture.listsPossibleCpus !== true) {
+      throw new KdumpError('refused', `cannot add CPU ${id}: the elfcorehdr lists no crash notes for it`, {
+        segment: 'elfcorehdr',
+        found: `PT_NOTEs for ${noteCount()} CPUs, which were present when the image was loaded`,
+        expected: 'one for each CPU',
+        remedy:
+          'give "crashNotes" with address and size in a change file (/sys/devices/system/cpu/cpuN/crash_notes and crash_notes_size), or reload the kdump image',
+      });
+    }
+    withNode.add(id);
+    return hasNote;
+  };
   const effects = changes.map(({ action, cpu }): ChangeEffect => {
     if (action === 'remove') {
       if (image.fdt === null && cpu.id >= noteCount()) {
@@ -50,22 +78,21 @@ export function planNotes(image: KdumpImage, changes: readonly CpuChange[], tabl
       withNode.add(cpu.id);
       return MADE;
     }
-    // Without an FDT the id is the kernel's CPU number, and the notes come in its order.
-    const hasNote = image.fdt === null ? cpu.id < noteCount() : withNode.has(cpu.id) || withNode.size < noteCount();
-    if (!hasNote && image.architecture.listsPossibleCpus !== true) {
-      throw new KdumpError('refused', `cannot add CPU ${cpu.id}: the elfcorehdr lists no crash notes for it`, {
-        segment: 'elfcorehdr',
-        found: `PT_NOTEs for ${noteCount()} CPUs, which were present when the image was loaded`,
-        expected: 'one for each CPU',
-        remedy:
-          'give "crashNotes" with address and size in a change file (/sys/devices/system/cpu/cpuN/crash_notes and crash_notes_size), or reload the kdump image',
-      });
-    }
-    withNode.add(cpu.id);
-    return hasNote ? LISTED : NONE;
+    return take(cpu.id) ? LISTED : NONE;
   });
-  if (added.length === 0) return { table, effects };
-  return { table: table.assembled([{ from: 0, to: cpuNoteCount }, ...added, { from: cpuNoteCount, to: table.length }]), effects };
+  const after = new Set(cpus.flatMap(({ threads }) => threads));
+  if (image.architecture.listsPossibleCpus !== true) for (const id of after) take(id);
+  const findings = after.size > before.length && after.size > noteCount() ? [fewerNotes(noteCount(), after.size)] : [];
+  if (added.length === 0) return { table, effects, findings };
+  return { findings, table: table.assembled([{ from: 0, to: cpuNoteCount }, ...added, { from: cpuNoteCount, to: table.length }]), effects };
+}
+
+function fewerNotes(notes: number, threads: number): Finding {
+  return {
+    severity: 'warning',
+    code: 'fewer-notes-than-cpus',
+    message: `the FDT then describes ${threads} CPUs, and the elfcorehdr has notes for ${notes}: of any other the dump lacks the registers`,
+  };
 }
 
 /** As crash_prepare_elf64_headers() writes it. */

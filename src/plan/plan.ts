@@ -62,10 +62,10 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
     throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
   refuseOtherBoot(image, options);
   const memory = planMemory({ ...image, crashKernelRanges: crashKernelOf(image, options) }, memoryChanges, options);
-  const notes = planNotes(image, cpuChanges, memory.table);
   const cpus = planCpus(image, cpuChanges, options);
+  const notes = planNotes(image, cpuChanges, memory.table, cpus.cpus);
 
-  const findings: Finding[] = [...memory.findings];
+  const findings: Finding[] = [...memory.findings, ...notes.findings];
   const elfcorehdr = planElfcorehdr(image, notes.table, options);
   const segments = [elfcorehdr];
   const fdt = planFdt(image, cpus.edits, elfcorehdrSize(notes.table.length), options.compat, findings);

@@ -16,9 +16,8 @@ export interface PlannedCpu {
 export class PlannedCpus {
   /** By a number that stays with a CPU while it is exchanged for a changed one; ascending numbers are the order. */
   private readonly cpus = new Map<number, PlannedCpu>();
-  /** Places by id and by thread, ascending. */
+  /** Places by id, ascending. */
   private readonly byId = new Map<number, number[]>();
-  private readonly byName = new Map<string, number[]>();
   private nextPlace = 0;
 
   constructor(cpus: Iterable<PlannedCpu>) {
@@ -37,12 +36,13 @@ export class PlannedCpus {
   add(cpu: PlannedCpu): void {
     const place = this.nextPlace;
     this.cpus.set(place, cpu);
-    for (const id of idsOf(cpu)) addTo(this.byId, id, place);
-    addTo(this.byName, cpu.name, place);
+    const places = this.byId.get(cpu.id);
+    if (places === undefined) this.byId.set(cpu.id, [place]);
+    else places.push(place);
     this.nextPlace += 1;
   }
 
-  /** Puts `changed` in the place of `cpu`. It has the same name, id and threads. */
+  /** Puts `changed` in the place of `cpu`. It has the same id. */
   replace(cpu: PlannedCpu, changed: PlannedCpu): void {
     for (const place of this.placesOf(cpu)) this.cpus.set(place, changed);
   }
@@ -50,44 +50,20 @@ export class PlannedCpus {
   remove(cpu: PlannedCpu): void {
     for (const place of this.placesOf(cpu)) {
       this.cpus.delete(place);
-      for (const id of idsOf(cpu)) removeFrom(this.byId, id, place);
-      removeFrom(this.byName, cpu.name, place);
+      const left = (this.byId.get(cpu.id) ?? []).filter((each) => each !== place);
+      if (left.length === 0) this.byId.delete(cpu.id);
+      else this.byId.set(cpu.id, left);
     }
   }
 
-  /** The first CPU that has `id` as its own or as that of a thread. */
+  /** The first CPU with this id; one of a thread is no CPU here. */
   withId(id: number): PlannedCpu | undefined {
-    return this.at(this.byId.get(id));
-  }
-
-  /** The first CPU whose node is called `name`. */
-  named(name: string): PlannedCpu | undefined {
-    return this.at(this.byName.get(name));
-  }
-
-  private at(places: readonly number[] | undefined): PlannedCpu | undefined {
-    const [first] = places ?? [];
+    const [first] = this.byId.get(id) ?? [];
     return first === undefined ? undefined : this.cpus.get(first);
   }
 
   /** A live tree may have one node twice. */
   private placesOf(cpu: PlannedCpu): number[] {
-    return (this.byName.get(cpu.name) ?? []).filter((place) => this.cpus.get(place) === cpu);
+    return (this.byId.get(cpu.id) ?? []).filter((place) => this.cpus.get(place) === cpu);
   }
-}
-
-function idsOf({ id, threads }: PlannedCpu): Set<number> {
-  return new Set([...threads, id]);
-}
-
-function addTo<Key>(places: Map<Key, number[]>, key: Key, place: number): void {
-  const list = places.get(key);
-  if (list === undefined) places.set(key, [place]);
-  else list.push(place);
-}
-
-function removeFrom<Key>(places: Map<Key, number[]>, key: Key, place: number): void {
-  const left = (places.get(key) as number[]).filter((each) => each !== place);
-  if (left.length === 0) places.delete(key);
-  else places.set(key, left);
 }

@@ -118,11 +118,11 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     remedy: '`sync` with `--memory-blocks`',
   },
   'cpu-missing': {
-    cause: 'a CPU is not in the FDT: a crash on it gives no dump',
+    cause: 'a CPU, or a core with its threads, is not in the FDT: a crash on it gives no dump',
     remedy: '`sync --device-tree`',
   },
   'cpu-gone': {
-    cause: 'the FDT has a CPU that is not in the device tree of the machine',
+    cause: 'the FDT has a CPU, or a core with its threads, that is not in the device tree of the machine',
     remedy: '`sync --device-tree`; the kernel leaves it too',
   },
   'cpu-differs': {

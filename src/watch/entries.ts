@@ -1,3 +1,4 @@
+import { coreIds } from '../description/cpus.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { knownCpus } from '../description/capacity.js';
 import type { KdumpImage } from '../image/image.js';
@@ -17,12 +18,14 @@ export interface Entry {
 }
 
 /**
- * Marks the changes of a burst that another one overtakes: of several that add and remove the same memory or CPU the last one counts, and of those
+ * Marks the changes of a burst that another one overtakes: of several that add and remove the same memory or core the last one counts, and of those
  * that say the same the first.
  *
  * @param nameOf what to call an event
  */
-export function skipOvertaken(entries: readonly Entry[], nameOf: (event: number) => string): void {
+export function skipOvertaken(entries: readonly Entry[], image: KdumpImage, nameOf: (event: number) => string): void {
+  const coreOf = coreIds(knownCpus(image), image.architecture);
+  const keyOf = (change: Change): string => ('memory' in change ? formatRange(change.memory) : `CPU ${coreOf(change.cpu.id)}`);
   const last = new Map<string, Entry>();
   for (const entry of entries) {
     const key = keyOf(entry.change);
@@ -42,10 +45,6 @@ export function skipOvertaken(entries: readonly Entry[], nameOf: (event: number)
   }
 }
 
-function keyOf(change: Change): string {
-  return 'memory' in change ? formatRange(change.memory) : `CPU ${change.cpu.id}`;
-}
-
 function saysMore(change: Change): boolean {
   return 'cpu' in change && (change.cpu.properties !== undefined || change.cpu.crashNotes !== undefined);
 }
@@ -55,13 +54,15 @@ export function skipMade(entries: readonly Entry[], image: KdumpImage): void {
   const listed = new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)), true);
   const { crashKernelRanges, architecture } = image;
   const elsewhere = [...crashKernelRanges, ...(architecture.unlisted === undefined ? [] : [architecture.unlisted])];
-  const cpus = new Set(knownCpus(image).flatMap(({ id, threads }) => [id, ...threads]));
+  const known = knownCpus(image);
+  const coreOf = coreIds(known, architecture);
+  const cores = new Set(known.map(({ id }) => id));
   for (const entry of entries) {
     if (entry.skipped !== undefined) continue;
     const { change } = entry;
     if ('cpu' in change) {
-      if (change.action === 'add') cpus.add(change.cpu.id);
-      else if (image.fdt !== null && !cpus.has(change.cpu.id)) entry.skipped = 'it is not in the FDT';
+      if (change.action === 'add') cores.add(coreOf(change.cpu.id));
+      else if (image.fdt !== null && !cores.has(coreOf(change.cpu.id))) entry.skipped = 'it is not in the FDT';
       continue;
     }
     const { memory, action } = change;

@@ -1,6 +1,6 @@
 import { KdumpError } from '../errors.js';
 import { planHotplug, type Plan, type PlanOptions } from '../plan/plan.js';
-import type { Change } from '../machine/change.js';
+import { PossibleUnits, attempt, type Unit } from '../plan/possible-units.js';
 import { sizeOf } from '../memory/range.js';
 import { skipMade, skipOvertaken, type Entry } from './entries.js';
 import type { EventOutcome, EventReport, WatchEvent } from './event.js';
@@ -15,10 +15,9 @@ export interface BurstPlan {
 /** Most changes in one burst: more of them would take memory out of proportion to the input. */
 const MAX_CHANGES = 1 << 18;
 
-/** Changes that are made together or not at all. */
-interface Unit {
+/** The changes of some entries; those of joined blocks are one. */
+interface EntryUnit extends Unit {
   readonly entries: readonly Entry[];
-  readonly changes: readonly Change[];
 }
 
 /**
@@ -41,12 +40,13 @@ export function planBurst(events: readonly WatchEvent[], context: ResolveContext
   const entries = resolved.flatMap((each, event): Entry[] =>
     'changes' in each ? each.changes.map((change) => ({ event, change, isBlock: each.isBlock })) : [],
   );
-  skipOvertaken(entries, (event) => nameOf(events[event]));
+  skipOvertaken(entries, image, (event) => nameOf(events[event]));
   skipMade(entries, image);
 
-  const planner = new BurstPlanner((changes) => planHotplug(image, changes, options));
-  planner.settle(unitsOf(entries.filter(({ skipped }) => skipped === undefined)));
-  const { plan, accepted, refused } = planner.result();
+  const possible = new PossibleUnits<EntryUnit>((changes) => planHotplug(image, changes, options), blocksOf);
+  possible.settle(unitsOf(entries.filter(({ skipped }) => skipped === undefined)));
+  const { plan, accepted } = possible;
+  const refused = new Map([...possible.refused].flatMap(([unit, error]) => unit.entries.map((entry) => [entry, error] as const)));
   const effects = new Map<Entry, { made: boolean; reason: string }>();
   let at = 0;
   for (const unit of accepted) {
@@ -98,49 +98,17 @@ function reportOf(
   return report('nothing to do', first === undefined ? '' : (first.skipped ?? effects.get(first)?.reason ?? ''));
 }
 
-/** Finds the units that can be made, with few attempts where few cannot. */
-class BurstPlanner {
-  private readonly accepted: Unit[] = [];
-  private readonly refused = new Map<Entry, KdumpError>();
-  private plan: Plan;
-
-  /** @throws KdumpError when not even no change can be planned */
-  constructor(private readonly planChanges: (changes: readonly Change[]) => Plan) {
-    this.plan = planChanges([]);
-  }
-
-  settle(units: readonly Unit[]): void {
-    if (units.length === 0) return;
-    const wanted = [...this.accepted, ...units];
-    const plan = attempt(() => this.planChanges(wanted.flatMap(({ changes }) => changes)));
-    if (!(plan instanceof KdumpError)) {
-      this.plan = plan;
-      this.accepted.push(...units);
-      return;
-    }
-    const [only] = units;
-    if (units.length === 1 && only !== undefined) {
-      const isJoined = only.entries.length > only.changes.length;
-      if (isJoined) this.settle(only.entries.map((entry) => ({ entries: [entry], changes: [entry.change] })));
-      else for (const entry of only.entries) this.refused.set(entry, plan);
-      return;
-    }
-    const middle = units.length >>> 1;
-    this.settle(units.slice(0, middle));
-    this.settle(units.slice(middle));
-  }
-
-  result(): { plan: Plan; accepted: readonly Unit[]; refused: ReadonlyMap<Entry, KdumpError> } {
-    return { plan: this.plan, accepted: this.accepted, refused: this.refused };
-  }
+/** Joined blocks of which one cannot be made are tried one by one. */
+function blocksOf({ entries, changes }: EntryUnit): EntryUnit[] {
+  return entries.length > changes.length ? entries.map((entry) => ({ entries: [entry], changes: [entry.change] })) : [];
 }
 
 /**
  * The changes of an event are one unit. Blocks that come one after another and touch become one range, as they are one resource of the machine:
  * where the elfcorehdr keeps resources apart, blocks would take a program header each.
  */
-function unitsOf(entries: readonly Entry[]): Unit[] {
-  const units: Unit[] = [];
+function unitsOf(entries: readonly Entry[]): EntryUnit[] {
+  const units: EntryUnit[] = [];
   for (let at = 0; at < entries.length;) {
     const first = entries[at] as Entry;
     const isRun = isAddedBlock(first);
@@ -159,7 +127,7 @@ function isAddedBlock({ isBlock, change }: Entry): boolean {
   return isBlock && change.action === 'add';
 }
 
-function joinedBlocks(entries: readonly Entry[]): Unit[] {
+function joinedBlocks(entries: readonly Entry[]): EntryUnit[] {
   const startOf = ({ change }: Entry): bigint => ('memory' in change ? change.memory.start : 0n);
   const units: { entries: Entry[]; start: bigint; end: bigint }[] = [];
   for (const entry of [...entries].sort((a, b) => (startOf(a) < startOf(b) ? -1 : 1))) {
@@ -176,14 +144,4 @@ function joinedBlocks(entries: readonly Entry[]): Unit[] {
 
 function nameOf(event: WatchEvent | undefined): string {
   return event?.line === undefined ? (event?.text ?? '') : `line ${event.line}`;
-}
-
-/** What `action` returns or refuses. A failing disk is no refusal. */
-function attempt<T>(action: () => T): T | KdumpError {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof KdumpError && error.kind !== 'io') return error;
-    throw error;
-  }
 }

@@ -127,16 +127,15 @@ function resolveCpu(change: ChangeAction, event: UdevEvent, number: number, cont
 function fromLiveTree(change: ChangeAction, { image }: ResolveContext, deviceTree: LiveDeviceTree): Resolved {
   const live = liveCpusOf(deviceTree, image.architecture, false);
   const known = knownCpus(image);
-  const isIn = (cpus: readonly { threads: readonly number[] }[], threads: readonly number[]): boolean => {
-    const ids = new Set(cpus.flatMap((cpu) => cpu.threads));
-    return threads.every((thread) => ids.has(thread));
-  };
+  const threadsOf = (cpus: readonly { threads: readonly number[] }[]): Set<number> => new Set(cpus.flatMap(({ threads }) => threads));
   if (change === 'add') {
-    const missing = live.filter(({ threads }) => !isIn(known, threads));
+    const there = threadsOf(known);
+    const missing = live.filter(({ threads }) => !threads.every((thread) => there.has(thread)));
     if (missing.length === 0) return { outcome: 'nothing to do', reason: 'all CPUs of the device tree are in the FDT already' };
     return { changes: missing.map(({ id }) => ({ action: 'add', cpu: { id } })), isBlock: false, note: '' };
   }
-  const gone = known.filter(({ threads }) => !isIn(live, threads));
+  const present = threadsOf(live);
+  const gone = known.filter(({ threads }) => !threads.some((thread) => present.has(thread)));
   if (gone.length === 0) return { outcome: 'nothing to do', reason: 'all CPUs of the FDT are in the device tree' };
   return { changes: gone.map(({ id }) => ({ action: 'remove', cpu: { id } })), isBlock: false, note: '' };
 }

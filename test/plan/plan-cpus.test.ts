@@ -64,12 +64,12 @@ const two = imageWith([core(0), core(8)]);
 
 describe('nothing to plan', () => {
   test('without changes', () => {
-    expect(planCpus(two, [], {})).toEqual({ edits: [], effects: [], derived: [] });
+    expect(planCpus(two, [], {})).toEqual({ edits: [], effects: [], derived: [], cpus: [] });
   });
 
   test('without an FDT', () => {
     const plan = planCpus({ ...two, fdt: null }, [add(16), remove(8)], {});
-    expect(plan).toEqual({ edits: [], effects: Array(2).fill({ made: false, reason: '' }), derived: [] });
+    expect(plan).toEqual({ edits: [], effects: Array(2).fill({ made: false, reason: '' }), derived: [], cpus: [] });
   });
 
   test.each([8, 9])('for CPU %d, which a node has', (id) => {

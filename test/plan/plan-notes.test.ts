@@ -34,7 +34,7 @@ const add = (id: number, address?: bigint): CpuChange => ({
 const remove = (id: number): CpuChange => ({ action: 'remove', cpu: { id } });
 
 function planned(image: KdumpImage, ...changes: CpuChange[]): { headers: ProgramHeader[]; reasons: string[] } {
-  const { table, effects } = planNotes(image, changes, tableOf(image.elfcorehdr.contents));
+  const { table, effects } = planNotes(image, changes, tableOf(image.elfcorehdr.contents), []);
   return { headers: table.toArray(), reasons: effects.map(({ made, reason }) => (made ? 'made' : reason)) };
 }
 
@@ -103,6 +103,6 @@ describe('the note of a removed CPU', () => {
 test('no change, no other table', () => {
   const image = imageWith(2, 2, 'riscv64');
   const table = tableOf(image.elfcorehdr.contents);
-  expect(planNotes(image, [], table)).toEqual({ table, effects: [] });
-  expect(planNotes(image, [remove(1)], table).table).toBe(table);
+  expect(planNotes(image, [], table, [])).toEqual({ table, effects: [], findings: [] });
+  expect(planNotes(image, [remove(1)], table, []).table).toBe(table);
 });

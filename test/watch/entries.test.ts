@@ -16,9 +16,10 @@ const entriesOf = (changes: readonly Change[], isBlock = false): Entry[] => chan
 const skipped = (entries: readonly Entry[]): (string | null)[] => entries.map((entry) => entry.skipped ?? null);
 
 describe('changes of one burst', () => {
-  const overtaken = (...changes: Change[]): (string | null)[] => {
+  const overtaken = (...changes: Change[]): (string | null)[] => overtakenIn(imageWith(['cpu@0', [0]]), changes);
+  const overtakenIn = (image: KdumpImage, changes: readonly Change[]): (string | null)[] => {
     const entries = entriesOf(changes);
-    skipOvertaken(entries, (event) => `event ${event}`);
+    skipOvertaken(entries, image, (event) => `event ${event}`);
     return skipped(entries);
   };
 
@@ -49,7 +50,28 @@ describe('changes of one burst', () => {
     ]);
     expect(overtaken(cpu('remove', 1), cpu('add', 1), cpu('remove', 1))).toEqual(['overtaken by event 2', 'overtaken by event 2', null]);
   });
+
+  test('of threads of one core are about that core, also of one to come', () => {
+    const image = imageWith(['cpu@0', [0, 1, 2, 3]]);
+    expect(overtakenIn(image, [cpu('remove', 1), cpu('remove', 3), cpu('add', 5), cpu('add', 6), cpu('remove', 8)])).toEqual([
+      null,
+      'event 0 says the same',
+      null,
+      'event 2 says the same',
+      null,
+    ]);
+    expect(overtakenIn(image, [cpu('remove', 1), cpu('add', 2)])).toEqual(['overtaken by event 1', null]);
+  });
 });
+
+/** An image of PowerPC with cores, each by name and threads. */
+function imageWith(...cores: [name: string, threads: number[]][]): KdumpImage {
+  const nodes = cores.map(([name, threads]) =>
+    node(name, prop('device_type', 'cpu'), prop('reg', cells(threads[0] ?? 0)), prop('ibm,ppc-interrupt-server#s', cells(...threads))),
+  );
+  const tree = parseFdt(buildFdt([node('cpus', prop('#address-cells', cells(1)), ...nodes)]));
+  return { architecture: architectureNamed('ppc64le'), fdt: { tree } } as unknown as KdumpImage;
+}
 
 describe('changes that the image has already', () => {
   const MIB = 1n << 20n;

@@ -1,4 +1,5 @@
 import { KdumpError } from '../../errors.js';
+import { planPossible } from '../../plan/plan-possible.js';
 import { changesToState } from '../../plan/sync.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
@@ -42,7 +43,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree, iomem: state.iomem };
   if (qmp === undefined) {
     const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
-    return planAndApply(context, requireImage(image), options, { planOptions, changesFor });
+    return planAndApply(context, requireImage(image), options, { planOptions, changesFor, plan: planPossible });
   }
   return Promise.all([import('../guest/patch-guest-command.js'), import('../guest/guest-state.js')]).then(
     ([{ patchGuestCommand }, { changesToGuestState }]) =>
@@ -50,7 +51,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
         context,
         image,
         { ...options, qmp },
-        { planOptions, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state) },
+        { planOptions, plan: planPossible, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state) },
       ),
   );
 }

@@ -10,6 +10,7 @@ import { devicesOfGuest, openGuest, patchGuest } from './guest-session.js';
 import { planToJson } from '../render/json.js';
 import type { ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
+import { outcomeOfPlan } from '../plan-and-apply.js';
 import type { WriteOptions } from '../options/write-options.js';
 import { renderPlan } from '../render/render-plan.js';
 
@@ -23,6 +24,8 @@ export interface GuestChanges {
 
 export interface GuestWork {
   readonly planOptions: PlanOptions;
+  /** What plans the changes, where it is not all or nothing. */
+  readonly plan?: typeof planHotplug;
   /** Whether `changesFor` needs to know what QEMU has plugged in. */
   readonly asksDevices: boolean;
   readonly changesFor: (image: KdumpImage, devices: GuestDevices | undefined) => GuestChanges;
@@ -33,7 +36,7 @@ export async function patchGuestCommand(
   context: Context,
   image: string | undefined,
   options: ImageOptions & WriteOptions & { qmp: string; strict?: boolean },
-  { planOptions, asksDevices, changesFor }: GuestWork,
+  { planOptions, plan: planChanges = planHotplug, asksDevices, changesFor }: GuestWork,
 ): Promise<Outcome> {
   const { fileSystem, console } = context;
   if (options.output !== undefined) {
@@ -49,7 +52,7 @@ export async function patchGuestCommand(
       (each) => {
         const work = changesFor(each, devices);
         compared = work.compared;
-        const planned = planHotplug(each, work.changes, planOptions);
+        const planned = planChanges(each, work.changes, planOptions);
         return { ...planned, findings: [...planned.findings, ...(work.findings ?? [])] };
       },
       {
@@ -66,7 +69,7 @@ export async function patchGuestCommand(
     );
     if (written > 0) console.detail(`${written} bytes written to ${printable(file)} and read back`);
     const isWhole = compared === undefined || (compared.memory && compared.cpus);
-    return options.strict === true && !isWhole ? 'differs' : 'done';
+    return options.strict === true && !isWhole ? 'differs' : outcomeOfPlan(plan);
   } finally {
     session.qmp.close();
   }

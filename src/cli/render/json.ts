@@ -87,6 +87,7 @@ export function planToJson(plan: Plan, file: string, applied: boolean): object {
       ...changeToJson(change),
       made: effect.made,
       ...(effect.made ? {} : { reason: effect.reason }),
+      ...(effect.isRefused === true ? { refused: true } : {}),
     })),
     segments: plan.segments.map((segment) => {
       const changed = bytesChanged(segment);

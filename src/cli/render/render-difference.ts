@@ -6,8 +6,9 @@ import type { KdumpImage } from '../../image/image.js';
 import { contains, formatRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
+import { idList } from '../../text/id-list.js';
 import { cpuList } from './render-inspect.js';
-import { fold, idList, restLine, wrapped } from './table.js';
+import { fold, restLine, wrapped } from './table.js';
 import type { Theme } from './theme.js';
 
 /** Lines of each kind on a terminal without --verbose, so that the totals stay on the screen. */

@@ -10,9 +10,10 @@ import { segmentRange } from '../../image/segment.js';
 import { byStart, formatRange, sameRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
+import { idList } from '../../text/id-list.js';
 import { drawMap, drawPlace } from './draw-map.js';
 import { renderFindings } from './render-findings.js';
-import { columns, fold, idList, restLine, wrapped } from './table.js';
+import { columns, fold, restLine, wrapped } from './table.js';
 import type { Theme } from './theme.js';
 
 /** Lines of ranges on a terminal without --verbose, so that the usual image fits a screen. */

@@ -5,7 +5,8 @@ import { diffDescriptions } from '../../check/diff.js';
 import { isNothingToDo, type Plan } from '../../plan/plan.js';
 import { bytesChanged } from '../../plan/segment-plan.js';
 import type { KdumpImage } from '../../image/image.js';
-import { formatChange } from '../../machine/change.js';
+import { formatChange, type Change } from '../../machine/change.js';
+import { idList } from '../../text/id-list.js';
 import { differenceLines, totalRows } from './render-difference.js';
 import { renderFindings } from './render-findings.js';
 import { described, fold, restLine, wrapped } from './table.js';
@@ -58,14 +59,30 @@ function changeLines(plan: Plan, theme: Theme): string[] {
   ];
 }
 
-/** The changes that were asked for and change nothing, each with the reason. */
+/** The changes that were asked for and change nothing, each with the reason; findings tell of those that are refused. */
 function unmadeLines({ changes }: Plan, theme: Theme): string[] {
-  const unmade = changes.filter(({ effect }) => !effect.made);
-  const { shown, rest } = fold(unmade, MOST_UNMADE, theme);
+  const unmade = changes.filter(({ effect }) => !effect.made && effect.isRefused !== true);
+  const { shown, rest } = fold(joinedCpus(unmade), MOST_UNMADE, theme);
   return [
-    ...shown.map(({ change, effect }) => wrapped(`= ${formatChange(change)}${effect.made ? '' : `: ${printable(effect.reason)}`}`, theme)),
+    ...shown.map(({ what, reason }) => wrapped(`= ${what}: ${printable(reason)}`, theme)),
     ...(rest.length === 0 ? [] : [restLine(`= ${rest.length} more that change nothing`, theme)]),
   ];
+}
+
+/** Threads of a core have one reason, and one line. */
+function joinedCpus(changes: Plan['changes']): { what: string; reason: string }[] {
+  const joined: { changes: Change[]; reason: string }[] = [];
+  for (const { change, effect } of changes) {
+    const open = joined.at(-1);
+    const [first] = open?.changes ?? [];
+    const isSame = first !== undefined && 'cpu' in change && 'cpu' in first && change.action === first.action;
+    if (isSame && open?.reason === effect.reason) open.changes.push(change);
+    else joined.push({ changes: [change], reason: effect.reason });
+  }
+  return joined.map(({ changes: [first, ...others], reason }) => {
+    const ids = [first, ...others].flatMap((change) => (change !== undefined && 'cpu' in change ? [change.cpu.id] : []));
+    return { what: others.length === 0 ? formatChange(first as Change) : `${first?.action ?? ''} CPU ${idList(ids)}`, reason };
+  });
 }
 
 function summaryLines(plan: Plan, applied: boolean, theme: Theme): string[] {
