@@ -45,7 +45,7 @@ export interface MemoryPlanOptions {
   /** The live tree, which tells the NUMA nodes of memory. */
   readonly deviceTree?: LiveDeviceTree | undefined;
   /** NUMA nodes of memory as the kernel or the guest's monitor says; they count before those of a device tree. */
-  readonly memoryNodes?: readonly NodeRange[] | undefined;
+  readonly memoryNodes?: (() => readonly NodeRange[]) | undefined;
 }
 
 /**
@@ -185,10 +185,11 @@ function refuseDeviceMemory(memory: Range, device: readonly Range[]): void {
 }
 
 /** What the live tree does not tell of the NUMA nodes of memory, the FDT of the image does. */
-function knownNodes({ architecture, fdt }: KdumpImage, { deviceTree, memoryNodes = [] }: MemoryPlanOptions): KnownNodes {
-  const own = fdt === null ? undefined : architecture.memoryNodes?.(fdt.tree.root, 'image');
-  const live = deviceTree === undefined ? undefined : architecture.memoryNodes?.(treeNode(deviceTree.root), 'machine');
-  return { ranges: combined([memoryNodes, live?.ranges ?? [], own?.ranges ?? []]), only: (live ?? own)?.only };
+function knownNodes({ architecture, fdt }: KdumpImage, { deviceTree, memoryNodes }: MemoryPlanOptions): KnownNodes {
+  if (architecture.memoryNodes === undefined) return { ranges: [], only: undefined };
+  const own = fdt === null ? undefined : architecture.memoryNodes(fdt.tree.root, 'image');
+  const live = deviceTree === undefined ? undefined : architecture.memoryNodes(treeNode(deviceTree.root), 'machine');
+  return { ranges: combined([memoryNodes?.() ?? [], live?.ranges ?? [], own?.ranges ?? []]), only: (live ?? own)?.only };
 }
 
 function nodeAssumed({ range, at }: { range: Range; at: bigint }): Finding {
