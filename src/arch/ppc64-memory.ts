@@ -20,13 +20,14 @@ const NO_NODE = 0xffff;
  *
  * @param of `machine`: the tree is the running kernel's, and may be a part of it; `image`: it is the capture kernel's, whose command line is
  *   another
- * @returns undefined where the tree does not show what memory there is
+ * @returns undefined where the tree lacks what tells it
  * @throws KdumpError `input` when a table is damaged
  */
 export function memoryNodes(root: TreeNode, of: 'machine' | 'image'): MemoryNodes | undefined {
   const children = root.children();
   if (of === 'machine') {
-    if (memoryChildren(children).length === 0) return undefined;
+    const has = (...names: string[]): boolean => children.some(({ name }) => names.includes(baseName(name)));
+    if (!has('memory', LMB_NODE) || !has('rtas', 'ibm,opal')) return undefined;
     const numa = numaParameter(children);
     if (numa?.includes('fake=') === true) return { ranges: [], only: undefined };
     if (numa?.includes('off') === true) return { ranges: [], only: 0 };
