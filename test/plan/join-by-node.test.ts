@@ -19,6 +19,7 @@ function imageOf(listed: readonly Range[], tree: NumaTree | null): KdumpImage {
   return {
     architecture: architectureNamed('ppc64le'),
     crashKernel: FAR,
+    crashKernelRanges: [FAR],
     elfcorehdr: { contents: elfcorehdr([...NOTES, ...listed.map(({ start, end }) => load(start, end))]) },
     fdt: tree === null ? null : { tree: numaTree(tree) },
   } as unknown as KdumpImage;
