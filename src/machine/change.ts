@@ -10,8 +10,6 @@ export type ChangeAction = 'add' | 'remove';
 export interface MemoryChange {
   readonly action: ChangeAction;
   readonly memory: Range;
-  /** Its NUMA node, by Linux's number: the kernel joins ranges within one only (docs/rules.md). */
-  readonly node?: number | undefined;
 }
 
 /** A CPU that appeared or went away. */
@@ -35,7 +33,7 @@ export type Change = MemoryChange | CpuChange;
 
 /** A change as `--json` prints it. It is also a change of a change file. */
 export type ChangeJson =
-  | { action: ChangeAction; memory: { start: string; size: number | string; node?: number } }
+  | { action: ChangeAction; memory: { start: string; size: number | string } }
   | {
       action: ChangeAction;
       cpu: {
@@ -55,8 +53,7 @@ export function formatChange(change: Change): string {
 /** The change in the one form that all its spellings come down to: addresses as `"0x…"`, properties as bytes. */
 export function changeToJson(change: Change): ChangeJson {
   if ('memory' in change) {
-    const { action, memory, node } = change;
-    return { action, memory: { start: hex(memory.start), size: sizeToJson(sizeOf(memory)), ...(node === undefined ? {} : { node }) } };
+    return { action: change.action, memory: { start: hex(change.memory.start), size: sizeToJson(sizeOf(change.memory)) } };
   }
   const { id, properties, crashNotes } = change.cpu;
   return {

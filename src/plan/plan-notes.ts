@@ -44,11 +44,13 @@ export function planNotes(
   const listed = new Set(Array.from({ length: cpuNoteCount }, (_, index) => table.value(index, P_PADDR)));
   const added: ProgramHeader[] = [];
   const noteCount = (): number => cpuNoteCount + added.length;
+  const listsPossible = image.architecture.listsPossibleCpus === true;
   /** Whether CPU `id` has one of the notes, which it then takes. */
   const take = (id: number): boolean => {
-    // Without an FDT the id is the kernel's CPU number, and the notes come in its order.
-    const hasNote = image.fdt === null ? id < noteCount() : withNode.has(id) || withNode.size < noteCount();
-    if (!hasNote && image.architecture.listsPossibleCpus !== true) {
+    // Without an FDT the id is the kernel's CPU number, and the notes come in its order. With one, a note to spare is that of a CPU whose node was
+    // taken out; that it is this CPU's is known only where the kernel lists all that may ever come.
+    const hasNote = image.fdt === null ? id < noteCount() : withNode.has(id) || (listsPossible && withNode.size < noteCount());
+    if (!hasNote && !listsPossible) {
       throw new KdumpError('refused', `cannot add CPU ${id}: the elfcorehdr lists no crash notes for it`, {
         segment: 'elfcorehdr',
         found: `PT_NOTEs for ${noteCount()} CPUs, which were present when the image was loaded`,
@@ -81,7 +83,7 @@ export function planNotes(
     return take(cpu.id) ? LISTED : NONE;
   });
   const after = new Set(cpus.flatMap(({ threads }) => threads));
-  if (image.architecture.listsPossibleCpus !== true) for (const id of after) take(id);
+  if (!listsPossible) for (const id of after) take(id);
   const findings = after.size > before.length && after.size > noteCount() ? [fewerNotes(noteCount(), after.size)] : [];
   if (added.length === 0) return { table, effects, findings };
   return { findings, table: table.assembled([{ from: 0, to: cpuNoteCount }, ...added, { from: cpuNoteCount, to: table.length }]), effects };

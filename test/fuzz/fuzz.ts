@@ -1,6 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import { KdumpError } from '../../src/errors.js';
 import { withoutStacks } from '../helpers/without-stacks.js';
+import type { Seed } from './mutator.js';
 
 /** What one parser did with many inputs. */
 export interface FuzzResult {
@@ -19,11 +20,15 @@ export interface FuzzResult {
 export interface FuzzTarget {
   readonly name: string;
   /** Inputs that nobody damaged. */
-  readonly good: readonly Uint8Array[];
+  readonly seeds: readonly Seed[];
+  /** Pieces of text that the format gives a meaning to. */
+  readonly words: readonly string[];
   /** Times that the limit on time holds for: what `take` does with one input is what so many commands do. */
   readonly commands: number;
   /** Makes an input, valid until the next one is made. */
   next(): Uint8Array;
+  /** Makes a damaged input pass checks that no chance passes, such as a digest over all of it. */
+  repair?(input: Uint8Array): Uint8Array;
   /**
    * Whether the input was accepted. @throws KdumpError, and nothing else, when it was not
    *
@@ -61,16 +66,7 @@ function fuzzed(target: FuzzTarget, count: number, stackTraceLimit: number): Fuz
   for (; done < count; done += 1) {
     const input = target.next();
     const from = performance.now();
-    try {
-      if (target.take(input, done)) accepted += 1;
-    } catch (error) {
-      if (!(error instanceof KdumpError)) {
-        Error.stackTraceLimit = stackTraceLimit;
-        throw finding(target, done, input, stackOf(target, input, done) ?? String(error));
-      }
-      if (CONTROL.test(error.message))
-        throw finding(target, done, input, `a message that is not printable: ${JSON.stringify(error.message)}`);
-    }
+    if (isAccepted(target, input, done, stackTraceLimit)) accepted += 1;
     const took = performance.now() - from;
     if (took > slowest) slowest = took;
     // A busy machine may hold up one input; the processor's time for the same one tells whether it was the input.
@@ -89,6 +85,26 @@ function fuzzed(target: FuzzTarget, count: number, stackTraceLimit: number): Fuz
   };
   if (result.memory > LIMIT_MEBIBYTES) throw new Error(`${target.name}: memory grew by ${result.memory} MiB`);
   return result;
+}
+
+/**
+ * Whether `target` takes the input.
+ *
+ * @param stackTraceLimit for an error that nobody expects
+ * @throws Error with the input, when what is thrown is no KdumpError of one printable line
+ */
+export function isAccepted(target: FuzzTarget, input: Uint8Array, turn: number, stackTraceLimit: number): boolean {
+  try {
+    return target.take(input, turn);
+  } catch (error) {
+    if (!(error instanceof KdumpError)) {
+      Error.stackTraceLimit = stackTraceLimit;
+      throw finding(target, turn, input, stackOf(target, input, turn) ?? String(error));
+    }
+    if (CONTROL.test(error.message))
+      throw finding(target, turn, input, `a message that is not printable: ${JSON.stringify(error.message)}`);
+    return false;
+  }
 }
 
 export function report(result: FuzzResult): string {
@@ -117,7 +133,7 @@ function secondRun(target: FuzzTarget, input: Uint8Array, turn: number): number 
   return (user + system) / 1000;
 }
 
-function finding(target: FuzzTarget, index: number, input: Uint8Array, what: string): Error {
+export function finding(target: FuzzTarget, index: number, input: Uint8Array, what: string): Error {
   const packed = deflateRawSync(input, { level: 9 }).toString('base64');
-  return new Error(`${target.name}, input ${index} of ${input.length} bytes: ${what}\n(raw deflate, base64) ${packed}`);
+  return new Error(`${target.name}, turn ${index}, input of ${input.length} bytes: ${what}\n(raw deflate, base64) ${packed}`);
 }

@@ -5,6 +5,7 @@ import { architectureNamed } from '../../src/arch/registry.js';
 import { packedLayout } from '../../src/image/containers/packed-layout.js';
 import type { SegmentName } from '../../src/image/segment.js';
 import { encodeJournal } from '../../src/journal/journal.js';
+import type { Range } from '../../src/memory/range.js';
 import { buildFdt, cells, node, prop } from '../fdt/build.js';
 import { elfcorehdr, elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
 import { FIXTURES, fixtureImage, section } from '../helpers/fixtures.js';
@@ -153,6 +154,18 @@ function smallSegments(architecture: 'ppc64le' | 'x86_64'): Piece[] {
   return [...pieces, { name: 'purgatory', address: 0x23000n, bytes: purgatory }];
 }
 
+export const CRASH_KERNEL: Range = { start: BigInt(START), end: BigInt(END) };
+export const PURGATORY_ADDRESS = 0x23000n;
+/** Segments that the purgatory's digest covers. */
+export const COVERED: readonly Range[] = [0x22000n, 0x20000n, 0x21000n, 0x24000n].map((start) => ({ start, end: start + 0x1000n }));
+
+export function regionTableSeeds(): Seed[] {
+  return (['ppc64le', 'x86_64'] as const).map((name) => {
+    const bytes = smallSegments(name).find((piece) => piece.name === 'purgatory')?.bytes ?? new Uint8Array(0);
+    return { bytes: bytes.slice(0, 0x400), fields: tableFields(0x40, 6, [8, 8], true) };
+  });
+}
+
 function insideFields(pieces: readonly { name: SegmentName; bytes: Uint8Array; offset: number }[]): Field[] {
   return pieces.flatMap(({ name, bytes, offset }) => {
     if (name === 'elfcorehdr') return elfFields(offset, bytes[56] ?? 0, true);
@@ -286,6 +299,24 @@ export function iomemSeeds(): Seed[] {
   return [
     '00000000-00000fff : Reserved\n00001000-3fffffff : System RAM\n  01000000-01ffffff : Kernel code\n  20000000-2fffffff : Crash kernel\n  30000000-30000fff : x\n    30000000-300000ff : y\n100000000-13fffffff : System RAM (virtio_mem)\n',
     '00000000-3fffffff : System RAM\n40000000-4fffffff : dax0\n  40000000-4fffffff : System RAM (kmem)\n',
+  ].map(textSeed);
+}
+
+export const EVENT_WORDS = [
+  'ACTION=', 'DEVPATH=', 'SUBSYSTEM=', 'SEQNUM=', 'OF_FULLNAME=', 'KERNEL[1.0] ', 'UDEV  [1.0] ', 'add', 'remove', 'online', 'offline', ' (memory)', ' (cpu)',
+  '/devices/system/memory/memory', '/devices/system/cpu/cpu', '/sys', 'monitor will print the received events for:', 'memory ', 'cpu ', 'index ', 'count ',
+  'indexed-count ', '0x', '4294967295', '\n', '\r\n', '\n\n', '\0', '{', '}', '"', '=',
+]; // prettier-ignore
+
+export function eventSeeds(): Seed[] {
+  const event = (source: string, action: string, device: string, properties: string): string =>
+    `${source}[12.5] ${action} /devices/system/${device} (${device.split('/')[0] ?? ''})\n${properties}`;
+  const properties = (action: string, device: string, sequence: number): string =>
+    `ACTION=${action}\nDEVPATH=/devices/system/${device}\nSUBSYSTEM=${device.split('/')[0] ?? ''}\nSEQNUM=${sequence}\n\n`;
+  return [
+    `monitor will print the received events for:\nUDEV - the event which udev sends out after rule processing\n\n${event('KERNEL', 'online', 'memory/memory32', properties('online', 'memory/memory32', 7))}${event('UDEV  ', 'online', 'memory/memory32', properties('online', 'memory/memory32', 7))}`,
+    `${properties('add', 'cpu/cpu2', 1)}${properties('remove', 'memory/memory8', 2)}`,
+    'memory add indexed-count 4 0x8000001f\ncpu remove index 0x10000008\nmemory add count 2\n{"action":"add","cpu":{"id":2}}\n',
   ].map(textSeed);
 }
 

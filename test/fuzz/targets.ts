@@ -9,12 +9,15 @@ import { planHotplug } from '../../src/plan/plan.js';
 import { soundFindings } from '../../src/check/sound.js';
 import { verifyDigest } from '../../src/check/verify-digest.js';
 import { parseKexecLog } from '../../src/image/kexec-log.js';
+import { findRegionTable, findRegionTableByShape } from '../../src/image/region-table.js';
 import { parseManifest } from '../../src/image/pack/manifest.js';
 import { closeImage, openImage, type OpenImageOptions } from '../../src/image/open.js';
 import { parseJournal } from '../../src/journal/journal.js';
 import { changeToJson, formatChange, parseChanges, type Change } from '../../src/machine/changes.js';
+import { EventReader } from '../../src/machine/events/event-reader.js';
 import { crashKernelRanges, nestedIn, parseIomem, systemRam } from '../../src/machine/iomem.js';
 import { KdumpError } from '../../src/errors.js';
+import { parseJsonDocuments } from '../../src/text/strict-json.js';
 import type { FuzzTarget } from './fuzz.js';
 import { MemoryFileSystem } from '../helpers/memory-file-system.js';
 import { Mutator, type Seed } from './mutator.js';
@@ -27,7 +30,7 @@ export type MakeTarget = (seed: number) => FuzzTarget & { readonly writes?: () =
 function target(name: string, made: readonly Seed[], take: FuzzTarget['take'], words: readonly string[] = []): MakeTarget {
   return (seed) => {
     const mutator = new Mutator(new Random(seed), made, words);
-    return { name, good: made.map(({ bytes }) => bytes), commands: 1, next: () => mutator.next(), take };
+    return { name, seeds: made, words, commands: 1, next: () => mutator.next(), take };
   };
 }
 
@@ -90,7 +93,8 @@ function imageTarget(name: string, made: readonly Seed[], options: OpenImageOpti
     const mutator = new Mutator(new Random(seed), made);
     return {
       name,
-      good: made.map(({ bytes }) => bytes),
+      seeds: made,
+      words: [],
       // Opening, the check, and the digest.
       commands: 3,
       writes: () => fileSystem.writes,
@@ -133,8 +137,10 @@ const journal: MakeTarget = (seed) => {
   const mutator = new Mutator(random, made);
   return {
     name: 'journal',
-    good: made.map(({ bytes }) => bytes),
+    seeds: made,
+    words: [],
     commands: 1,
+    repair: signed,
     next: () => (random.below(4) === 0 ? mutator.next() : signed(mutator.next())),
     take: (input) => {
       const { records, markers, image } = parseJournal(input);
@@ -192,6 +198,42 @@ const manifest = target(
   seeds.MANIFEST_WORDS,
 );
 
+const json = target('JSON', seeds.changeSeeds(), (input) => parseJsonDocuments(text(input, 'utf8')).length >= 0, seeds.CHANGE_WORDS);
+
+/** Comes in pieces, as standard input does; where they end makes no difference. */
+const events = target(
+  'event stream',
+  seeds.eventSeeds(),
+  (input, turn) => {
+    const reader = new EventReader();
+    const middle = Math.floor(input.length / (1 + (turn % 7)));
+    const all = [...reader.push(input.subarray(0, middle)), ...reader.push(input.subarray(middle)), ...reader.end()];
+    return all.some(({ source }) => source !== 'unknown');
+  },
+  seeds.EVENT_WORDS,
+);
+
+/** In the purgatory of a small image, of which the segments are known, or the elfcorehdr alone. */
+const regionTable = target('region table', seeds.regionTableSeeds(), (input) => {
+  // Memory is read into buffers that begin at a multiple of eight.
+  const bytes = new Uint8Array(input.length & ~7);
+  bytes.set(input.subarray(0, bytes.length));
+  const address = seeds.PURGATORY_ADDRESS;
+  const [elfcorehdr] = seeds.COVERED;
+  const known = findRegionTable(bytes, address, seeds.COVERED, 'lsb');
+  for (const alwaysCovered of [true, false])
+    findRegionTableByShape(
+      bytes,
+      address,
+      seeds.CRASH_KERNEL,
+      elfcorehdr === undefined ? [] : [{ range: elfcorehdr, alwaysCovered }],
+      'lsb',
+    );
+  if (known?.regions.some(({ start }) => !seeds.COVERED.some((range) => range.start === start)) === true)
+    throw new Error('a table that names no segment');
+  return known !== undefined;
+});
+
 /** Every parser of something that a stranger may have written. */
 export const targets: readonly MakeTarget[] = [
   elfcorehdr,
@@ -204,4 +246,7 @@ export const targets: readonly MakeTarget[] = [
   kexecLog,
   iomem,
   manifest,
+  json,
+  events,
+  regionTable,
 ];

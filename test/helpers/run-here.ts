@@ -10,7 +10,7 @@ let skipped = 0n;
  * The real file system, for tests whose files nobody else writes to meanwhile: the clock runs on while nobody waits, and flock(1) is started only
  * where somebody holds a lock.
  */
-const hastyFileSystem: FileSystem = {
+export const hastyFileSystem: FileSystem = {
   ...nodeFileSystem,
   lock: (descriptor, kind) => !isLocked(descriptor) || nodeFileSystem.lock(descriptor, kind),
   now: () => nodeFileSystem.now() + skipped,

@@ -1,0 +1,3 @@
+import { modelSequences } from './model-sequences.js';
+
+modelSequences('default');
