@@ -2,7 +2,8 @@ import { KdumpError, hex, within } from '../errors.js';
 import { encodeU32, encodeU32List, readU32, u32At } from '../fdt/cells.js';
 import type { FdtNode, FdtProperty } from '../fdt/fdt.js';
 import type { CpuCloning, Cpu } from './cpu-cloning.js';
-import { connectorsOf } from './drc-tables.js';
+import { cpuId, cpuIdCells, isCpuType } from './cpu-nodes.js';
+import { cpuConnectorsOf, cpuNumbering, type CpuNumbering } from './drc-tables.js';
 
 /** Ids of a core's threads. */
 export const SERVERS = 'ibm,ppc-interrupt-server#s';
@@ -24,11 +25,10 @@ export const ppc64Cpus: CpuCloning = {
           value: encodeU32List(cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, pattern, id) : cell))),
           derived: 'id of each thread, with the queue of the pattern',
         };
-      case 'ibm,my-drc-index':
-        return {
-          value: encodeU32(drcIndex(cpus, id, pattern, readU32(value))),
-          derived: 'the connector of this CPU in the DRC tables of /cpus',
-        };
+      case 'ibm,my-drc-index': {
+        const { index, how } = drcIndex(cpus, id);
+        return { value: encodeU32(index), derived: how };
+      }
       case 'ibm,associativity': {
         // The last domain is the CPU itself where firmware numbers them so.
         const cells = cellsOf(value);
@@ -58,27 +58,34 @@ function moved(name: string, server: number, pattern: Cpu, id: number): number {
   return id + thread;
 }
 
-/** The drc-index of the connector named `CPU <id>`, if the tables name the pattern's connector in the same way (PAPR+ section 13.5.2). */
-function drcIndex(cpus: FdtNode, id: number, pattern: Cpu, patternIndex: number): number {
-  const byName = drcTable(cpus);
-  const index = byName.get(`CPU ${id}`);
-  if (index !== undefined && byName.get(`CPU ${pattern.id}`) === patternIndex) return index;
+function drcIndex(cpus: FdtNode, id: number): { index: number; how: string } {
+  const connector = numberingOf(cpus).connectorOf(id);
+  if (connector !== undefined) return connector;
   throw new KdumpError('refused', `cannot derive ibm,my-drc-index of CPU ${id}`, {
     segment: 'fdt',
-    found: index === undefined ? `no connector named "CPU ${id}" in /cpus` : `the connector of CPU ${pattern.id} is not named after its id`,
+    found: `no connector named "CPU ${id}" in /cpus, nor one as far from the id as those of the CPUs there`,
     remedy: 'give --device-tree, or the value in "properties" of a change file',
   });
 }
 
 /** The tables have an entry for each CPU that can be added, and are looked at for each that is. */
-const drcTables = new WeakMap<FdtNode, ReadonlyMap<string, number>>();
+const numberings = new WeakMap<FdtNode, CpuNumbering>();
 
-function drcTable(cpus: FdtNode): ReadonlyMap<string, number> {
-  let table = drcTables.get(cpus);
-  if (table === undefined) {
-    const connectors = within({ segment: 'fdt' }, () => connectorsOf((name) => cpus.property(name)));
-    table = new Map(connectors.filter(({ type }) => type === 'CPU').map(({ name, index }) => [name, index]));
-    drcTables.set(cpus, table);
+function numberingOf(cpus: FdtNode): CpuNumbering {
+  let numbering = numberings.get(cpus);
+  if (numbering === undefined) {
+    numbering = within({ segment: 'fdt' }, () => {
+      const cells = cpuIdCells(cpus.property('#address-cells'));
+      const there = cpus.children().flatMap((node) => {
+        const index = isCpuType(node.property('device_type')) ? node.property('ibm,my-drc-index') : undefined;
+        return index === undefined ? [] : [{ id: cpuId(node.property('reg'), cells, node.name), index: readU32(index) }];
+      });
+      return cpuNumbering(
+        cpuConnectorsOf((name) => cpus.property(name)),
+        there,
+      );
+    });
+    numberings.set(cpus, numbering);
   }
-  return table;
+  return numbering;
 }

@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes/compare.js';
 import { KdumpError } from '../errors.js';
 import { encodeCells } from '../fdt/cells.js';
 import { newNodeFrom, type FdtEdit, type NewNode } from '../fdt/edit/edit.js';
@@ -37,6 +38,8 @@ export interface CpuPlan {
   readonly cpus: readonly PlannedCpu[];
 }
 
+/** Properties that tell where a CPU is: its neighbours share some of them, and a copy may be wrong. */
+const PLACES = ['ibm,associativity', 'l2-cache', 'l3-cache', 'next-level-cache', 'numa-node-id', 'ibm,pir', 'cpu-release-addr'];
 const PHANDLES = ['phandle', 'linux,phandle', 'ibm,phandle'];
 
 /**
@@ -57,6 +60,8 @@ export function planCpus(image: KdumpImage, changes: readonly CpuChange[], optio
 interface Pattern {
   readonly cpu: Cpu;
   readonly node: NewNode;
+  /** Names of properties of which a copy may be wrong: they tell a place, or differ between the CPUs that are there. */
+  readonly uncertain: ReadonlySet<string>;
 }
 
 class CpuPlanner {
@@ -201,7 +206,7 @@ class CpuPlanner {
 
   private cloned(thread: number, id: number, given: ReadonlyMap<string, Uint8Array> | undefined): PlannedCpu {
     const { cpuThreadsProperty } = this.image.architecture;
-    const { cpu: pattern, node } = (this.foundPattern ??= this.patternFor(thread));
+    const { cpu: pattern, node, uncertain } = (this.foundPattern ??= this.patternFor(thread));
     const at = node.name.lastIndexOf('@');
     const base = at < 0 ? node.name : node.name.slice(0, at);
     const name = `${base}@${id.toString(16)}`;
@@ -211,7 +216,12 @@ class CpuPlanner {
       const value = given?.get(property.name);
       if (value !== undefined) properties.push({ name: property.name, value });
       else if (PHANDLES.includes(property.name)) this.note(name, property.name, 'left out: nothing refers to the new node');
-      else properties.push(this.clonedProperty(property, { name, base, id, pattern }));
+      else {
+        const cloned = this.clonedProperty(property, { name, base, id, pattern });
+        if (cloned === property && uncertain.has(property.name))
+          this.note(name, property.name, `copied from ${node.name}, and may have to differ`);
+        properties.push(cloned);
+      }
     }
     const present = new Set(properties.map((property) => property.name));
     for (const [property, value] of given ?? []) if (!present.has(property)) properties.push({ name: property, value });
@@ -234,7 +244,13 @@ class CpuPlanner {
       );
     }
     const node = newNodeFrom(pattern.node);
-    return { cpu: pattern, node: { ...node, children: (node.children ?? []).map(withoutPhandles) } };
+    const differs = ({ name, value }: FdtProperty): boolean =>
+      this.before.some((cpu) => {
+        const other = cpu.node.property(name);
+        return other === undefined || !equalBytes(other, value);
+      });
+    const uncertain = new Set(node.properties.filter((each) => PLACES.includes(each.name) || differs(each)).map(({ name }) => name));
+    return { cpu: pattern, node: { ...node, children: (node.children ?? []).map(withoutPhandles) }, uncertain };
   }
 
   private clonedProperty(

@@ -8,16 +8,17 @@ import { thrown } from '../helpers/thrown.js';
 const names = (...list: string[]): Uint8Array => Buffer.concat([cells(list.length), Buffer.from(list.map((name) => `${name}\0`).join(''))]);
 
 /** /cpus with two cores of four threads and a connector for each of four. */
-function cpus(...more: Item[]): { parent: FdtNode; pattern: Parameters<typeof ppc64Cpus.derive>[1] } {
+function cpus(drcIndex = 0x10000004, ...more: Item[]): { parent: FdtNode; pattern: Parameters<typeof ppc64Cpus.derive>[1] } {
   const fdt = parseFdt(
     buildFdt([
       node(
         'cpus',
+        prop('#address-cells', cells(1)),
         prop('ibm,drc-names', names('CPU 0', 'CPU 4', 'CPU 8', 'CPU 12')),
         prop('ibm,drc-indexes', cells(4, 0x10000000, 0x10000004, 0x10000008, 0x1000000c)),
         prop('ibm,drc-types', names('CPU', 'CPU', 'CPU', 'CPU')),
         ...more,
-        node('PowerPC,POWER9@4', prop('reg', cells(4))),
+        node('PowerPC,POWER9@4', prop('device_type', 'cpu'), prop('reg', cells(4)), prop('ibm,my-drc-index', cells(drcIndex))),
       ),
     ]),
   );
@@ -57,15 +58,15 @@ describe('the node of a new CPU', () => {
   });
 
   test('what cannot be derived is refused, with what to do', () => {
-    const { parent, pattern } = cpus();
-    const refusal = (name: string, value: Uint8Array, id: number): void => {
+    const refusal = (name: string, value: Uint8Array, id: number, drcIndex?: number): void => {
+      const { parent, pattern } = cpus(drcIndex);
       const error = thrown(() => ppc64Cpus.derive({ name, value }, pattern, id, parent));
       expect(error).toMatchObject({ kind: 'refused' });
       expect(error.message).toContain('give --device-tree');
     };
     refusal('ibm,my-drc-index', cells(0x10000004), 16);
     // The connectors are not named after ids.
-    refusal('ibm,my-drc-index', cells(0x10000000), 12);
+    refusal('ibm,my-drc-index', cells(0x10000000), 12, 0x10000000);
     refusal('ibm,ppc-interrupt-server#s', cells(64), 12);
   });
 });

@@ -134,6 +134,49 @@ describe('cores that come', () => {
   });
 });
 
+describe('connectors of PowerVM', () => {
+  const strings = (...values: string[]): Uint8Array =>
+    Buffer.concat([cells(values.length), Buffer.from(values.map((each) => `${each}\0`).join(''))]);
+  const connected = (id: number): Item =>
+    node(
+      `PowerPC,POWER7@${id.toString(16)}`,
+      prop('device_type', 'cpu'),
+      prop('reg', cells(id)),
+      prop(SERVERS, cells(id, id + 1, id + 2, id + 3)),
+      prop('ibm,my-drc-index', cells(0x10000000 + id)),
+      prop('l2-cache', cells(0x2000 + id)),
+    );
+  const IDS = Array.from({ length: 64 }, (_, index) => 4 * index);
+  // As in /cpus of a POWER7 LPAR: names count from 1.
+  const OLD = [
+    prop('ibm,drc-names', strings(...IDS.map((id) => `CPU ${id + 1}`))),
+    prop('ibm,drc-indexes', cells(64, ...IDS.map((id) => 0x10000000 + id))),
+    prop('ibm,drc-types', strings(...IDS.map(() => 'CPU'))),
+  ];
+  const NEW = prop('ibm,drc-info', Buffer.concat([cells(1), Buffer.from('CPU\0CPU \0'), cells(0x10000000, 0, 64, 4, 0xffffffff)]));
+
+  test.each<[string, Item[]]>([
+    ['names that do not go by the id', OLD],
+    ['ibm,drc-info', [NEW]],
+  ])('a core that comes has its connector, and what is copied is named: %s', (_, tables) => {
+    const parts = partsOf('ppc64le', { cpus: 2, hotplug: true });
+    parts.cpus = [...tables, ...IDS.slice(0, 63).map(connected)];
+    parts.fdtSlack = 0x1000;
+    const image = packedFile(next('image.kdump'), build(parts)).path;
+    const { stdout } = runHere(['plan', image, '--add-cpu', '252']);
+    expect(stdout).toMatch(/ {2}l2-cache +copied from PowerPC,POWER7@f8, and may have to differ\n/);
+    // More threads than notes, as with nr_cpus=: no note is asked for, and the plan says what that means.
+    expect(stdout).toContain('warning: the FDT then describes 256 CPUs, and the elfcorehdr has notes for 2');
+    run(['apply', image, '--add-cpu', '252-255']);
+    expect(runHere(['inspect', image, '--fdt']).stdout).toContain('ibm,my-drc-index = <0x100000fc>');
+    // A connector that no table lists is not made up.
+    expect(runHere(['plan', image, '--add-cpu', '256'])).toMatchObject({
+      status: 4,
+      stderr: expect.stringContaining('cannot derive ibm,my-drc-index of CPU 256') as string,
+    });
+  });
+});
+
 describe('sync', () => {
   test.each<[string, number[], number[]]>([
     ['one core for another', FULL, [...without(40), 104]],

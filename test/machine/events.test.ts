@@ -255,17 +255,18 @@ describe('connectors of CPUs', () => {
     expect(cpuOfDrc(tree([cpu(5, 0x10000010)]), 0x10000010)).toBe(5);
   });
 
+  test('of which names count in another way are as far from ids as all others', () => {
+    const powervm = { ...tables, 'ibm,drc-names': strings('CPU 1', 'CPU 9', 'CPU 17') };
+    expect(cpuOfDrc(tree([cpu(0, 0x10000000), cpu(8, 0x10000008)], powervm), 0x10000010)).toBe(16);
+  });
+
   test.each([
     ['no such connector', tree([cpu(0, 0x10000000)]), 0x10000018],
     ['names that do not go by the id', tree([cpu(1, 0x10000000)]), 0x10000008],
     ['no node to tell what names go by', tree([]), 0x10000008],
     ['of another type', tree([cpu(0, 0x10000000)], { ...tables, 'ibm,drc-types': strings('CPU', 'MEM', 'CPU') }), 0x10000008],
     ['no tables', tree([cpu(0, 0x10000000)], { '#address-cells': encodeU32(1) }), 0x10000008],
-    [
-      'connectors of a form that is not read',
-      tree([cpu(0, 0x10000000)], { '#address-cells': encodeU32(1), 'ibm,drc-info': encodeU32(0) }),
-      0x10000008,
-    ],
+    ['an ibm,drc-info without it', tree([cpu(0, 0x10000000)], { ...tables, 'ibm,drc-info': encodeU32(0) }), 0x10000008],
     ['no connector of the CPU that is there', tree([node('PowerPC,POWER9@0', { reg: encodeU32(0) })]), 0x10000008],
     ['no /cpus', node('', {}), 0x10000008],
   ])('refused: %s', (_, root, index) => {

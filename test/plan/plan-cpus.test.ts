@@ -111,6 +111,17 @@ describe('a node made after another CPU’s', () => {
     ]);
   });
 
+  test('names what is copied and may have to differ: where the CPU is, and what differs between those that are there', () => {
+    const noted = (...cores: Item[]): string[] =>
+      planned(imageWith(cores), [add(16)])
+        .derived.filter(({ how }) => how === 'copied from PowerPC,POWER9@8, and may have to differ')
+        .map(({ property }) => property);
+    const place = (cache: number): Item[] => [prop('l2-cache', cells(cache)), prop('own', cells(cache)), prop('same', cells(1))];
+    expect(noted(core(0, ...place(1)), core(8, ...place(2)))).toEqual(['l2-cache', 'own']);
+    expect(noted(core(0), core(8, prop('ibm,associativity', cells(4, 0, 0, 0, 8)), prop('new', cells(1))))).toEqual(['new']);
+    expect(noted(core(8, prop('ibm,associativity', cells(4, 0, 0, 0, 1)), prop('same', cells(1))))).toEqual(['ibm,associativity']);
+  });
+
   test('has what a change gives for it, in the place of the pattern’s or at the end', () => {
     const { fdt, derived } = planned(two, [add(16, { reg: cells(99), extra: cells(1), phandle: cells(5) })]);
     expect(propertiesIn(fdt, 'PowerPC,POWER9@10')).toEqual([

@@ -1,6 +1,6 @@
 import { KdumpError, hex, within } from '../../errors.js';
 import { cpuId, cpuIdCells } from '../../arch/cpu-nodes.js';
-import { connectorsOf } from '../../arch/drc-tables.js';
+import { cpuConnectorsOf, cpuNumbering } from '../../arch/drc-tables.js';
 import { readCells, readU32, u32At } from '../../fdt/cells.js';
 import { ADDRESS_SPACE_END, rangeOfSize, type Range } from '../../memory/range.js';
 import type { DeviceTreeNode } from '../device-tree.js';
@@ -83,8 +83,8 @@ function lmbRuns(root: DeviceTreeNode, node: DeviceTreeNode): LmbRun[] {
 }
 
 /**
- * The id, as in `reg`, of the CPU with this connector: that of the node whose `ibm,my-drc-index` it is, or for a CPU that has no node the one
- * in the connector's name, `CPU <id>` in the tables of /cpus (PAPR+ section 13.5.2), where all nodes there are follow that naming.
+ * The id, as in `reg`, of the CPU with this connector: that of the node whose `ibm,my-drc-index` it is, or for a CPU that has no node what the
+ * connectors in the tables of /cpus show, as far as all nodes that are there agree ({@link cpuNumbering}).
  *
  * @throws KdumpError `refused` when the device tree does not tell; `input` when its tables are damaged
  */
@@ -102,20 +102,13 @@ function cpuOf(root: DeviceTreeNode, index: number): number {
   });
   const node = nodes.find((each) => each.index === index);
   if (node !== undefined) return node.id;
-  const connectors = connectorsOf((name) => cpus.properties.get(name)).filter(({ type }) => type === 'CPU');
-  const names = new Map(connectors.map((connector) => [connector.index, connector.name]));
-  const name = names.get(index);
-  if (name === undefined) {
-    throw unknown(
-      index,
-      cpus.properties.has('ibm,drc-info') ? 'no CPU node with it (ibm,drc-info is not read)' : 'no CPU connector with it',
-    );
+  const connectors = cpuConnectorsOf((name) => cpus.properties.get(name));
+  if (connectors.nameOf(index) === undefined) throw unknown(index, 'no CPU connector with it');
+  const id = cpuNumbering(connectors, nodes).idOf(index);
+  if (id === undefined) {
+    throw unknown(index, 'connectors that are neither named after CPU ids nor all as far from them, and no CPU node with it');
   }
-  const id = /^CPU ([0-9]{1,9})$/.exec(name)?.[1];
-  if (id === undefined || nodes.length === 0 || nodes.some((each) => names.get(each.index) !== `CPU ${each.id}`)) {
-    throw unknown(index, 'connectors that are not named after CPU ids, and no CPU node with it');
-  }
-  return Number(id);
+  return id;
 }
 
 function cellCount({ properties }: DeviceTreeNode, name: string, otherwise: number): number {
