@@ -64,6 +64,11 @@ const shown = ({ missingMemory, extraMemory }: StateDifference): string[] => [
   ...(extraMemory ?? []).map((range) => `extra ${formatRange(range)}`),
 ];
 
+test('the backup lists low memory whole, of which not all need be System RAM: none of it is gone', () => {
+  const lines = ['00000000-00007fff : System RAM', '00008000-0000ffff : Reserved', '00010000-03ffffff : System RAM', SAME[1] ?? ''];
+  expect(compareState(image, iomem(...lines))).toMatchObject({ missingMemory: [], extraMemory: [] });
+});
+
 describe('memory', () => {
   test('of the machine but for the crashkernel range is that of the image', () => {
     const difference = compareState(image, iomem(...SAME));

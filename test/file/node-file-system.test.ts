@@ -25,6 +25,14 @@ afterEach(() => {
   for (const descriptor of open.splice(0)) nodeFileSystem.close(descriptor);
 });
 
+// A journal belongs to the owner of the image: else it would not be believed by others who may patch it.
+test.skipIf(process.getuid?.() !== 0)('root gives a file to the user that it is for, with the mode it is to have', () => {
+  const path = fileWith('abc');
+  nodeFileSystem.setAttributes(opened(path, 'modify'), { user: 65534, group: 65533, mode: 0o640 });
+  const { uid, gid, mode } = statSync(path);
+  expect({ uid, gid, mode: mode & 0o7777 }).toEqual({ uid: 65534, gid: 65533, mode: 0o640 });
+});
+
 describe('positions', () => {
   // fs.writeSync would take such a position for "where the file stands".
   test.each([-1, 0.5, 2 ** 53, NaN])('%d is none: nothing is read or written', (position) => {

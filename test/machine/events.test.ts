@@ -78,6 +78,17 @@ describe('udev events', () => {
   });
 });
 
+test('of events of which one report came, only the last few thousand wait for the other', () => {
+  const reader = new EventReader();
+  const header = (source: string, number: number): Buffer =>
+    Buffer.from(`${source}[1.0] online /devices/system/memory/memory${number} (memory)\n\n`);
+  const count = (source: string, number: number): number => reader.push(header(source, number)).length;
+  for (let number = 0; number <= 4096; number += 1) expect(count('KERNEL', number)).toBe(1);
+  // The first is forgotten, so the other report of it counts as an event; that of the last does not.
+  expect(count('UDEV  ', 4096)).toBe(0);
+  expect(count('UDEV  ', 0)).toBe(1);
+});
+
 describe('a stream of all kinds', () => {
   const TEXT = `{"action":"add","cpu":{"id":2}}\n${KERNEL}${BLOCK}memory add index 0x8000001f\n\n  cpu remove index 0x10000008 \n{"changes":[{"action":"online","memory":{"start":"0x80000000","size":"256M"}},{"action":"remove","cpu":{"id":1}}]}\n`;
   const EVENTS = [

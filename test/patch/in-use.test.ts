@@ -1,6 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { FileSystem } from '../../src/file/file-system.js';
+import { nodeFileSystem } from '../../src/file/node-file-system.js';
+import { usersOf } from '../../src/patch/in-use.js';
 import { copyOf } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
 import { runHere } from '../helpers/run-here.js';
@@ -44,6 +47,30 @@ async function stopped(process: ChildProcess): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+// A guest that runs would be patched.
+test.each([
+  ['a small minor number', 0xfdn, 3n, 'fd:03'],
+  ['a minor number above 255, as tmpfs and overlayfs get', 0n, 300n, '00:12c'],
+  ['a large major number', 0x1234n, 0x12345n, '1234:12345'],
+])('the mapping of a file is known by its device: %s', (_, major, minor, name) => {
+  // dev_t of glibc (bits/sysmacros.h).
+  const device = ((major & 0xfffn) << 8n) | (minor & 0xffn) | ((minor & 0xfff00n) << 12n) | ((major & 0xfffff000n) << 32n);
+  const files: Record<string, string> = {
+    '/proc/7/maps': `7f0000000000-7f0040000000 rw-s 00000000 ${name} 77 /ram\n`,
+    '/proc/8/maps': `7f0000000000-7f0040000000 rw-s 00000000 ${name}1 77 /another\n`,
+    '/proc/7/task/7/status': 'State:\tS (sleeping)\n',
+    '/proc/locks': `1: OFDLCK ADVISORY  WRITE 9 ${name}:77 100 100\n`,
+  };
+  const fileSystem: FileSystem = {
+    ...nodeFileSystem,
+    list: (path) => (path === '/proc' ? ['7', '8'] : ['7']).map((each) => ({ name: each, kind: 'directory' })),
+    readStart: (path) => Buffer.from(files[path] ?? ''),
+    exists: () => true,
+  };
+  const status = { ...nodeFileSystem.status(0), device, inode: 77n };
+  expect(usersOf(fileSystem, status)).toEqual({ mapping: [{ pid: 7, stopped: false }], locking: [9], unknown: 0 });
+});
 
 describe.skipIf(!hasPython())('a file that somebody uses', () => {
   // The kernel does not tell who holds an OFD lock.

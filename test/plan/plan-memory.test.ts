@@ -61,6 +61,15 @@ describe('added memory', () => {
     expect(result.effects).toMatchObject([{ made: false }]);
   });
 
+  test('that is listed already has the table built anew all the same as Linux does it, which joins what touches', () => {
+    const half = { start: 0x60000000n, end: SECOND.end };
+    const apart = imageWith(usual(FIRST, { start: SECOND.start, end: half.start }, half));
+    const result = planMemory(apart, [add(0x50000000n, MIB)], { compat: 'linux' });
+    expect(result.table).not.toBe(tableOf(apart.elfcorehdr.contents));
+    expect(result.effects).toMatchObject([{ made: false }]);
+    expect(planMemory(apart, [add(0x50000000n, MIB)], {}).table).toBe(tableOf(apart.elfcorehdr.contents));
+  });
+
   test('ending at 2^64', () => {
     expect(shown(plan(base, [add((1n << 64n) - MIB, MIB)])).at(-1)).toBe('0xfffffffffff00000-0xffffffffffffffff');
   });
