@@ -14,7 +14,7 @@ export function reportNewImage(fileSystem: FileSystem, path: string, console: Co
     const digest = image.purgatory?.regions == null ? 'absent' : 'unchecked';
     console.result(
       () => inspectToJson(image, digest, soundFindings(image)),
-      () => `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(BigInt(memory.file.size))}`,
+      () => `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(memory.file.size)}`,
     );
   } finally {
     closeImage(image);

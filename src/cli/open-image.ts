@@ -8,14 +8,17 @@ import { crashKernelRanges } from '../machine/iomem.js';
 import { readIomem } from '../machine/read-machine-state.js';
 import { sizeOf, type Range } from '../memory/range.js';
 import { openForPatching } from '../patch/open-for-patching.js';
+import { KCORE, aroundKcore } from './kcore.js';
 import type { ImageOptions } from './options/image-options.js';
 import { searching } from './progress-of.js';
 import { NO_PROGRESS } from './progress.js';
 
 /** Opens the image that the options describe. */
 export function openImageFrom(fileSystem: FileSystem, path: string, options: ImageOptions, progress = NO_PROGRESS): KdumpImage {
-  const open = openOptions(fileSystem, path, options);
-  return progress.during(searching(fileSystem, path, open.crashKernel), () => openImage(fileSystem, path, open));
+  return aroundKcore(fileSystem, path, () => {
+    const open = openOptions(fileSystem, path, options);
+    return progress.during(searching(fileSystem, path, open.crashKernel), () => openImage(fileSystem, path, open));
+  });
 }
 
 /** Opens it for patching. @throws KdumpError `refused` for /proc/kcore */
@@ -49,7 +52,6 @@ export function openOptions(fileSystem: FileSystem, path: string, options: Image
   };
 }
 
-const KCORE = '/proc/kcore';
 const IOMEM = '/proc/iomem';
 
 /**

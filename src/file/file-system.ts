@@ -43,7 +43,7 @@ export interface FileSystem {
   close(descriptor: number): void;
   status(descriptor: number): FileStatus;
   /** Bytes read into the whole of `into`; fewer than asked for only at the end of the file. */
-  read(descriptor: number, into: Uint8Array, position: number): number;
+  read(descriptor: number, into: Uint8Array, position: bigint | number): number;
   /** Writes all of `bytes` or throws. */
   write(descriptor: number, bytes: Uint8Array, position: number): void;
   /** Brings a file's data, or a directory's entries, to the disk. */

@@ -1,5 +1,5 @@
-import { KdumpError, hex } from '../errors.js';
-import { safePosition } from '../bytes/position.js';
+import { KdumpError, hex, within } from '../errors.js';
+import { readPosition } from '../bytes/position.js';
 import type { FileSystem } from './file-system.js';
 
 /** Bytes to be read in place of those in the file. */
@@ -10,18 +10,13 @@ export interface Overlay {
 
 /** A regular file open for reading; nothing is read but what is asked for. */
 export class InputFile {
-  readonly size: number;
-
-  /** @throws KdumpError `input` when `size` passes 2^53 - 1 */
   constructor(
     private readonly fileSystem: FileSystem,
     readonly path: string,
     readonly descriptor: number,
-    size: bigint,
+    readonly size: bigint,
     private readonly overlays: readonly Overlay[] = [],
-  ) {
-    this.size = safePosition(size);
-  }
+  ) {}
 
   /** @throws KdumpError `input` when it is not a regular file, `io` when it cannot be opened */
   static open(fileSystem: FileSystem, path: string): InputFile {
@@ -37,21 +32,30 @@ export class InputFile {
   }
 
   /** Exactly `length` bytes from `position`. @throws KdumpError `input` when the file ends before */
-  read(position: number, length: number): Uint8Array {
-    if (position + length > this.size) throw this.tooShort(position, length);
+  read(position: bigint | number, length: number): Uint8Array {
+    const start = this.checked(position);
+    if (start + BigInt(length) > this.size) throw this.tooShort(start, length);
     const bytes = new Uint8Array(length);
-    this.readInto(bytes, position);
+    this.readInto(bytes, start);
     return bytes;
   }
 
   /** Fills `into` from `position`. @throws KdumpError `input` when the file ends before */
-  readInto(into: Uint8Array, position: number): void {
-    if (this.fileSystem.read(this.descriptor, into, position) !== into.length) throw this.tooShort(position, into.length);
+  readInto(into: Uint8Array, position: bigint | number): void {
+    const start = this.checked(position);
+    if (this.fileSystem.read(this.descriptor, into, start) !== into.length) throw this.tooShort(start, into.length);
     for (const overlay of this.overlays) {
-      const from = Math.max(position, overlay.position);
-      const to = Math.min(position + into.length, overlay.position + overlay.bytes.length);
-      if (from < to) into.set(overlay.bytes.subarray(from - overlay.position, to - overlay.position), from - position);
+      // Patches are below 2^53, so this is exact wherever the two meet.
+      const skip = overlay.position - Number(start);
+      const from = Math.max(0, skip);
+      const to = Math.min(into.length, skip + overlay.bytes.length);
+      if (from < to) into.set(overlay.bytes.subarray(from - skip, to - skip), from);
     }
+  }
+
+  /** At most `length` bytes from the beginning. */
+  readStart(length: number): Uint8Array {
+    return this.read(0, this.size < length ? Number(this.size) : length);
   }
 
   /** Whether what is read differs from what the file holds. */
@@ -61,14 +65,18 @@ export class InputFile {
 
   /** The same open file, with `overlays` in front of its contents. */
   overlaid(overlays: readonly Overlay[]): InputFile {
-    return new InputFile(this.fileSystem, this.path, this.descriptor, BigInt(this.size), overlays);
+    return new InputFile(this.fileSystem, this.path, this.descriptor, this.size, overlays);
   }
 
   close(): void {
     this.fileSystem.close(this.descriptor);
   }
 
-  private tooShort(position: number, length: number): KdumpError {
+  private checked(position: bigint | number): bigint {
+    return within({ file: this.path }, () => readPosition(position));
+  }
+
+  private tooShort(position: bigint, length: number): KdumpError {
     return new KdumpError('input', 'the file is too short', {
       file: this.path,
       offset: position,

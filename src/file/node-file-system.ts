@@ -25,7 +25,7 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
-import { assertPosition, safePosition } from '../bytes/position.js';
+import { assertPosition, readPosition, safePosition } from '../bytes/position.js';
 import { systemError } from './system-error.js';
 import type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file-system.js';
 
@@ -57,10 +57,10 @@ export const nodeFileSystem: FileSystem = {
   },
   read(descriptor, into, position) {
     return attempt('read', descriptor, () => {
-      assertPosition(position);
+      const start = readPosition(position);
       let done = 0;
       while (done < into.length) {
-        const count = readSync(descriptor, into, done, into.length - done, safePosition(position + done));
+        const count = readSync(descriptor, into, done, into.length - done, readPosition(start + BigInt(done)));
         if (count === 0) break;
         done += count;
       }
@@ -315,7 +315,7 @@ function attempt<T>(what: string, target: string | number, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (error instanceof KdumpError) throw error;
-    throw systemError(what, typeof target === 'string' ? target : (paths.get(target) ?? `descriptor ${target}`), error);
+    const file = typeof target === 'string' ? target : (paths.get(target) ?? `descriptor ${target}`);
+    throw error instanceof KdumpError ? error.within({ file }) : systemError(what, file, error);
   }
 }

@@ -127,7 +127,7 @@ function widened({ file }: PatchTarget, runs: readonly JournalRecord[]): Journal
   const blocks: { start: number; end: number }[] = [];
   for (const { position, before } of runs) {
     const start = position - (position % SECTOR);
-    const end = Math.min(file.size, Math.ceil((position + before.length) / SECTOR) * SECTOR);
+    const end = Math.min(Number(file.size), Math.ceil((position + before.length) / SECTOR) * SECTOR);
     const last = blocks.at(-1);
     if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
     else blocks.push({ start, end });

@@ -55,7 +55,7 @@ export function saveUndo(fileSystem: FileSystem, path: string, target: PatchTarg
 export function undoPatch(target: PatchTarget, path: string, { live = false, force = false }: ApplyOptions = {}): number {
   const { fileSystem, file } = target;
   const undo = readUndo(fileSystem, path);
-  if (undo.image.size !== BigInt(file.size)) {
+  if (undo.image.size !== file.size) {
     throw new KdumpError('refused', 'the undo file is of another image', {
       file: path,
       found: `one of ${undo.image.size} bytes`,
@@ -93,7 +93,7 @@ function readUndo(fileSystem: FileSystem, path: string): ReturnType<typeof parse
 function readAtMost(fileSystem: FileSystem, path: string, limit: number): Uint8Array {
   const file = InputFile.open(fileSystem, path);
   try {
-    if (file.size <= limit) return file.read(0, file.size);
+    if (file.size <= limit) return file.readStart(limit);
     throw new KdumpError('input', 'the file is too large', { file: path, found: `${file.size} bytes`, expected: `at most ${limit}` });
   } finally {
     file.close();

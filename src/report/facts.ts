@@ -48,7 +48,7 @@ function facts({ image, check }: ReportSubject): [string, Content][] {
   const model = fdt?.tree.root.property('model');
   const bytes = (used: number, of: number): string => `${count(used)} of ${count(of)} bytes used`;
   return [
-    ['File', html`<code>${shortened(image.memory.path, LONGEST_TEXT)}</code>, ${formatSize(BigInt(image.memory.file.size))}`],
+    ['File', html`<code>${shortened(image.memory.path, LONGEST_TEXT)}</code>, ${formatSize(image.memory.file.size)}`],
     ['Format', FORMAT_NAMES[image.format]],
     ['Architecture', `${architecture.name}, ${architecture.byteOrder === 'lsb' ? 'little' : 'big'} endian`],
     ['Page size', pageSize === null ? 'not known' : formatSize(pageSize)],

@@ -23,7 +23,7 @@ describe('reading', () => {
     [3, 2],
     [5, 1],
   ])('of bytes that are not there is an error: %d+%d', (position, length) => {
-    const details = { file: 'file', offset: position, found: 'end of file at 0x4', expected: `at least ${length} more bytes` };
+    const details = { file: 'file', offset: BigInt(position), found: 'end of file at 0x4', expected: `at least ${length} more bytes` };
     expect(thrown(() => fileOf(1, 2, 3, 4).read(position, length))).toMatchObject({
       kind: 'input',
       problem: 'the file is too short',

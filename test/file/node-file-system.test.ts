@@ -47,6 +47,21 @@ describe('positions', () => {
     expect(readFileSync(path, 'utf8')).toBe('abc');
   });
 
+  test.each([-1n, 1n << 63n])('%d is none to read at', (position) => {
+    const descriptor = opened(fileWith('abc'), 'read');
+    expect(thrown(() => nodeFileSystem.read(descriptor, new Uint8Array(1), position)).details).toMatchObject({ expected: /2\^63/ });
+  });
+
+  // /proc/kcore has memory there when the kernel pages with five levels.
+  test('above 2^53 are read as bigints', () => {
+    const path = fileWith('abc');
+    const descriptor = opened(path, 'read');
+    const into = new Uint8Array(3);
+    expect(nodeFileSystem.read(descriptor, into, (1n << 53n) + 1n)).toBe(0);
+    expect(nodeFileSystem.read(descriptor, into, 0n)).toBe(3);
+    expect(Buffer.from(into).toString()).toBe('abc');
+  });
+
   test('beyond 4 GiB are those of the file', () => {
     const path = fileWith('');
     truncateSync(path, 2 ** 33);

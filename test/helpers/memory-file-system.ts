@@ -29,8 +29,9 @@ export class MemoryFileSystem implements FileSystem {
       modified: 0n,
     };
   }
-  read(_: number, into: Uint8Array, position: number): number {
-    const part = this.contents.subarray(position, position + into.length);
+  read(_: number, into: Uint8Array, position: bigint | number): number {
+    const start = Number(position);
+    const part = this.contents.subarray(start, start + into.length);
     into.set(part);
     return part.length;
   }

@@ -6,6 +6,6 @@ import { MemoryFileSystem } from './memory-file-system.js';
 export function memoryOf(bytes: Uint8Array, extents?: readonly Extent[]): PhysicalMemory {
   const fileSystem = new MemoryFileSystem();
   fileSystem.contents = bytes;
-  const whole = { address: 0n, size: BigInt(bytes.length), fileOffset: 0, fileSize: BigInt(bytes.length) };
+  const whole = { address: 0n, size: BigInt(bytes.length), fileOffset: 0n, fileSize: BigInt(bytes.length) };
   return new PhysicalMemory(InputFile.open(fileSystem, 'memory'), extents ?? [whole]);
 }

@@ -91,8 +91,9 @@ export class ModelFileSystem implements FileSystem {
     return this.statusOf(this.handle(descriptor).inode);
   }
 
-  read(descriptor: number, into: Uint8Array, position: number): number {
-    const data = this.data(descriptor).subarray(position, position + into.length);
+  read(descriptor: number, into: Uint8Array, position: bigint | number): number {
+    const start = Number(position);
+    const data = this.data(descriptor).subarray(start, start + into.length);
     into.set(data);
     return data.length;
   }

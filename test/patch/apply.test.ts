@@ -37,8 +37,8 @@ class Recorder {
     read: (descriptor, into, position) => {
       const count = nodeFileSystem.read(descriptor, into, position);
       if (this.isImage(descriptor)) {
-        this.alterRead(into, position, this.writes.length);
-        this.calls.push({ call: 'read', position, length: into.length });
+        this.alterRead(into, Number(position), this.writes.length);
+        this.calls.push({ call: 'read', position: Number(position), length: into.length });
       }
       return count;
     },

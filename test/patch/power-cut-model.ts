@@ -281,7 +281,7 @@ export const REAL_STEPS: Steps = {
       closeTarget(target);
     }
   },
-  read: (fileSystem) => readCommitted(fileSystem, IMAGE_PATH, (file) => file.read(0, file.size)),
+  read: (fileSystem) => readCommitted(fileSystem, IMAGE_PATH, (file) => file.read(0, Number(file.size))),
 };
 
 /** The first problem. */

@@ -157,7 +157,7 @@ describe('what is patched', () => {
       commitPatch(target, patch, { live: false });
     });
     expect(error.message).toContain('replaced');
-    expect(Buffer.from(target.file.read(0, target.file.size)).equals(original)).toBe(true);
+    expect(Buffer.from(target.file.read(0, Number(target.file.size))).equals(original)).toBe(true);
     closeTarget(target);
     expect(readFileSync(image).equals(original)).toBe(true);
     expect(runHere(['recover', image]).stdout).toContain('no patch was interrupted');

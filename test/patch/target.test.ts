@@ -44,7 +44,7 @@ describe('openTarget', () => {
   test('gives the file, its directory and its name, locked; closing it leaves nothing open', () => {
     const fileSystem = new Directory();
     const target = openTarget(fileSystem, IMAGE_PATH);
-    expect(target).toMatchObject({ name: IMAGE, file: { size: 100 }, status: { links: 1n } });
+    expect(target).toMatchObject({ name: IMAGE, file: { size: 100n }, status: { links: 1n } });
     expect(fileSystem.openFiles).toBe(2);
     expect(isStillInPlace(target)).toBe(true);
     closeTarget(target);

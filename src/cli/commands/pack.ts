@@ -89,7 +89,7 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
     entry,
     segments: segments.map((segment) => {
       const file = openFile(segment.path);
-      return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(BigInt(file.size), SMALLEST_PAGE) }, file);
+      return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(file.size, SMALLEST_PAGE) }, file);
     }),
   };
 }

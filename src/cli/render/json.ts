@@ -16,6 +16,11 @@ import { sizeOf, type Range } from '../../memory/range.js';
 import { sizeToJson } from '../../text/numbers.js';
 import { sha256 } from '../../image/digest.js';
 
+/** Null where the file does not hold it. */
+function offsetToJson(offset: bigint | null): number | string | null {
+  return offset === null ? null : sizeToJson(offset);
+}
+
 function rangeToJson(range: Range): { start: string; size: number | string } {
   return { start: hex(range.start), size: sizeToJson(sizeOf(range)) };
 }
@@ -39,7 +44,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
       address: hex(address),
       memorySize: sizeToJson(memorySize),
       bufferSize: bufferSize === null ? null : sizeToJson(bufferSize),
-      fileOffset: memory.placeOf(address),
+      fileOffset: offsetToJson(memory.placeOf(address)),
     })),
     elfcorehdr: {
       address: hex(elfcorehdr.segment.address),
@@ -55,7 +60,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
       memory: crash.ranges.map(({ kind, range, programHeader }) => ({
         ...rangeToJson(range),
         kind,
-        fileOffset: memory.placeOf(programHeader.offset),
+        fileOffset: offsetToJson(memory.placeOf(programHeader.offset)),
       })),
       totalMemory: sizeToJson(crash.ranges.reduce((sum, { range }) => sum + sizeOf(range), 0n)),
     },

@@ -1,11 +1,11 @@
 import { KdumpError, within } from '../../errors.js';
-import { safePosition } from '../../bytes/position.js';
 import { PN_XNUM, PT_LOAD } from '../../elf/constants.js';
 import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../../elf/elf-header.js';
 import { programHeaderFormat, sectionHeaderFormat } from '../../elf/records.js';
 import type { InputFile } from '../../file/input-file.js';
 import { ADDRESS_SPACE_END, byAddress } from '../../memory/range.js';
 import { isBackup } from '../backup.js';
+import { refuseWithoutAddresses } from './core-kind.js';
 import { PhysicalMemory, type Extent } from './physical-memory.js';
 
 /** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
@@ -23,21 +23,21 @@ const NO_ADDRESS = ADDRESS_SPACE_END - 1n;
  */
 export function elfCoreMemory(file: InputFile): PhysicalMemory {
   return within({ file: file.path }, () => {
-    const header = parseElfHeader(file.read(0, Math.min(ELF_HEADER_SIZE, file.size)));
+    const header = parseElfHeader(file.readStart(ELF_HEADER_SIZE));
     const { phoff, phentsize } = header.fields;
     if (phentsize !== PROGRAM_HEADER_SIZE) {
       throw new KdumpError('input', 'wrong e_phentsize', { offset: 54, found: String(phentsize), expected: String(PROGRAM_HEADER_SIZE) });
     }
     const count = programHeaderCount(file, header);
-    const table = file.read(safePosition(phoff), count * PROGRAM_HEADER_SIZE);
-    const loads = programHeaderFormat
-      .parse(table, 0, count, header.byteOrder)
-      .filter((each) => each.type === PT_LOAD && each.filesz > 0n && each.paddr !== NO_ADDRESS);
+    const table = file.read(phoff, count * PROGRAM_HEADER_SIZE);
+    const programHeaders = programHeaderFormat.parse(table, 0, count, header.byteOrder);
+    refuseWithoutAddresses(file, programHeaders, header.byteOrder);
+    const loads = programHeaders.filter((each) => each.type === PT_LOAD && each.filesz > 0n && each.paddr !== NO_ADDRESS);
     if (loads.length === 0)
       throw new KdumpError('input', 'the ELF core file holds no memory', {
         found: `${count} program headers, none a PT_LOAD with contents`,
       });
-    if (loads.every((each) => isBackup(each) || (each.offset === each.paddr && each.offset + each.filesz > BigInt(file.size)))) {
+    if (loads.every((each) => isBackup(each) || (each.offset === each.paddr && each.offset + each.filesz > file.size))) {
       throw new KdumpError('input', 'an elfcorehdr by itself, not a memory dump', {
         found: `PT_LOADs that point beyond the ${file.size} bytes of the file`,
         remedy: 'make an image of it and the other segments with pack',
@@ -45,9 +45,7 @@ export function elfCoreMemory(file: InputFile): PhysicalMemory {
     }
     return new PhysicalMemory(
       file,
-      withoutDuplicates(
-        loads.map(({ paddr, offset, filesz }) => ({ address: paddr, size: filesz, fileOffset: safePosition(offset), fileSize: filesz })),
-      ),
+      withoutDuplicates(loads.map(({ paddr, offset, filesz }) => ({ address: paddr, size: filesz, fileOffset: offset, fileSize: filesz }))),
     );
   });
 }
@@ -63,7 +61,7 @@ function programHeaderCount(file: InputFile, { fields, byteOrder }: ElfHeader): 
         expected: 'section 0',
       });
     }
-    count = sectionHeaderFormat.parseOne(file.read(safePosition(fields.shoff), sectionHeaderFormat.size), 0, byteOrder).info;
+    count = sectionHeaderFormat.parseOne(file.read(fields.shoff, sectionHeaderFormat.size), 0, byteOrder).info;
   }
   if (count === 0 || count > MAX_LOADS) {
     throw new KdumpError('input', 'wrong number of program headers', { offset: 56, found: String(count), expected: `1 to ${MAX_LOADS}` });
@@ -79,7 +77,7 @@ function withoutDuplicates(extents: readonly Extent[]): Extent[] {
     const skip = extent.address < end ? end - extent.address : 0n;
     if (skip >= extent.size) continue;
     const size = extent.size - skip;
-    result.push({ address: extent.address + skip, size, fileOffset: extent.fileOffset + safePosition(skip), fileSize: size });
+    result.push({ address: extent.address + skip, size, fileOffset: extent.fileOffset + skip, fileSize: size });
     end = extent.address + extent.size;
   }
   return result;

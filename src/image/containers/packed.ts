@@ -1,5 +1,4 @@
 import { KdumpError, hex, printable, within } from '../../errors.js';
-import { safePosition } from '../../bytes/position.js';
 import { architectureOf } from '../../arch/registry.js';
 import type { Architecture } from '../../arch/architecture.js';
 import { ET_EXEC, PT_LOAD, SHT_NOBITS, SHT_PROGBITS, SHT_STRTAB } from '../../elf/constants.js';
@@ -31,7 +30,7 @@ function isPackedHeader(header: ElfHeader): boolean {
  */
 export function readPacked(file: InputFile): PackedImage {
   return within({ file: file.path }, () => {
-    const header = parseElfHeader(file.read(0, Math.min(ELF_HEADER_SIZE, file.size)));
+    const header = parseElfHeader(file.readStart(ELF_HEADER_SIZE));
     const { fields, byteOrder } = header;
     if (!isPackedHeader(header) || fields.phnum === 0 || fields.phnum > MAX_SEGMENTS)
       throw notPacked(`e_type ${fields.type}, ${fields.phnum} program headers`);
@@ -69,7 +68,7 @@ export function readPacked(file: InputFile): PackedImage {
     });
     const memory = new PhysicalMemory(
       file,
-      loads.map((load) => ({ address: load.paddr, size: load.memsz, fileOffset: safePosition(load.offset), fileSize: load.filesz })),
+      loads.map((load) => ({ address: load.paddr, size: load.memsz, fileOffset: load.offset, fileSize: load.filesz })),
     );
     return {
       architecture: architectureOf(fields.machine, byteOrder),
@@ -81,13 +80,13 @@ export function readPacked(file: InputFile): PackedImage {
 }
 
 function readTable(file: InputFile, offset: bigint, size: number): Uint8Array {
-  return file.read(safePosition(offset), size);
+  return file.read(offset, size);
 }
 
 function sectionNames(file: InputFile, sections: readonly SectionHeader[], index: number): string[] {
   const table = sections[index];
   if (table?.type !== SHT_STRTAB || table.size > MAX_STRING_TABLE) throw notPacked('no section name table');
-  const strings = Buffer.from(file.read(safePosition(table.offset), Number(table.size)));
+  const strings = Buffer.from(file.read(table.offset, Number(table.size)));
   return sections.map(({ name }) => {
     const end = strings.indexOf(0, name);
     return end < 0 ? '' : strings.toString('latin1', name, end);

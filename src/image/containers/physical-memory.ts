@@ -1,4 +1,4 @@
-import { KdumpError, hex } from '../../errors.js';
+import { KdumpError, hex, within } from '../../errors.js';
 import { safePosition } from '../../bytes/position.js';
 import type { InputFile } from '../../file/input-file.js';
 import { firstEndingAfter } from '../../memory/range-set.js';
@@ -8,11 +8,13 @@ import { byAddress, formatRange, rangeOfSize, sizeOf, type Range } from '../../m
 export interface Extent {
   readonly address: bigint;
   readonly size: bigint;
-  readonly fileOffset: number;
+  readonly fileOffset: bigint;
   readonly fileSize: bigint;
 }
 
 const CHUNK = 1 << 20;
+/** Physical addresses have at most 52 bits (MAXPHYADDR of x86, LPA2 of arm64); looking through more than that would take for ever. */
+const MOST_MEMORY = 1n << 52n;
 
 /** Physical memory as a file holds it. Addresses are bigint; nothing is read but what is asked for. */
 export class PhysicalMemory {
@@ -20,7 +22,7 @@ export class PhysicalMemory {
   private readonly ranges: readonly Range[];
   private readonly known = new Map<string, Uint8Array>();
 
-  /** @throws KdumpError `input` when extents overlap or lie outside the file */
+  /** @throws KdumpError `input` when extents overlap, lie outside the file, or are more than 2^52 bytes */
   constructor(
     readonly file: InputFile,
     extents: readonly Extent[],
@@ -28,6 +30,7 @@ export class PhysicalMemory {
     this.extents = [...extents].sort(byAddress);
     this.ranges = this.extents.map(({ address, size }) => rangeOfSize(address, size));
     let previousEnd = 0n;
+    let stored = 0n;
     for (const { address, size, fileOffset, fileSize } of this.extents) {
       const { start, end } = rangeOfSize(address, size);
       if (start < previousEnd) {
@@ -36,15 +39,25 @@ export class PhysicalMemory {
           found: formatRange({ start, end }),
         });
       }
-      if (fileSize > size || safePosition(BigInt(fileOffset) + fileSize) > file.size) {
+      if (fileSize > size || fileOffset + fileSize > file.size) {
         throw new KdumpError('input', `memory at ${hex(address)} lies outside the file`, {
           file: file.path,
           offset: fileOffset,
           found: `${fileSize} bytes in a file of ${file.size}`,
           expected: 'all of them inside the file',
+          remedy: 'the file is cut short, or no dump of memory: make it anew',
         });
       }
       previousEnd = end;
+      stored += fileSize;
+    }
+    if (stored > MOST_MEMORY) {
+      throw new KdumpError('input', 'the file claims more memory than any machine has', {
+        file: file.path,
+        found: `${stored} bytes`,
+        expected: 'at most 2^52',
+        remedy: 'give a file of memory alone, or the part of it that is memory with --map',
+      });
     }
   }
 
@@ -98,9 +111,9 @@ export class PhysicalMemory {
   }
 
   /**
-   * Where in the file the `length` bytes from `address` are.
+   * Where in the file the `length` bytes from `address` are, to be written to.
    *
-   * @throws KdumpError `input` when some of them are not stored in the file, or not in one place
+   * @throws KdumpError `input` when some of them are not stored in the file, or not in one place, or behind 2^53
    */
   fileOffset(address: bigint, length: number): number {
     const pieces = this.requirePieces(rangeOfSize(address, BigInt(length)));
@@ -110,11 +123,11 @@ export class PhysicalMemory {
         file: this.path,
       });
     }
-    return piece.fileOffset;
+    return within({ file: this.path }, () => safePosition(piece.fileOffset));
   }
 
   /** File offset of `address`, null where the file does not hold it. */
-  placeOf(address: bigint): number | null {
+  placeOf(address: bigint): bigint | null {
     return this.pieces(rangeOfSize(address, 1n))?.[0]?.fileOffset ?? null;
   }
 
@@ -144,7 +157,7 @@ export class PhysicalMemory {
       const length = (end < range.end ? end : range.end) - address;
       const storedLeft = extent.fileSize > skip ? extent.fileSize - skip : 0n;
       pieces.push({
-        fileOffset: safePosition(BigInt(extent.fileOffset) + skip),
+        fileOffset: extent.fileOffset + skip,
         length: safePosition(length),
         stored: safePosition(storedLeft < length ? storedLeft : length),
       });
@@ -155,7 +168,7 @@ export class PhysicalMemory {
 }
 
 interface Piece {
-  fileOffset: number;
+  fileOffset: bigint;
   length: number;
   stored: number;
 }

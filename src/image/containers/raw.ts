@@ -1,4 +1,3 @@
-import { safePosition } from '../../bytes/position.js';
 import type { InputFile } from '../../file/input-file.js';
 import type { Mapping } from '../../text/numbers.js';
 import { PhysicalMemory } from './physical-memory.js';
@@ -8,9 +7,9 @@ export function rawMemory(
   file: InputFile,
   { base = 0n, map }: { readonly base?: bigint; readonly map?: readonly Mapping[] },
 ): PhysicalMemory {
-  const pieces = map ?? [{ fileOffset: 0n, address: base, size: BigInt(file.size) }];
+  const pieces = map ?? [{ fileOffset: 0n, address: base, size: file.size }];
   return new PhysicalMemory(
     file,
-    pieces.map(({ fileOffset, address, size }) => ({ address, size, fileOffset: safePosition(fileOffset), fileSize: size })),
+    pieces.map(({ fileOffset, address, size }) => ({ address, size, fileOffset, fileSize: size })),
   );
 }

@@ -51,8 +51,8 @@ const OTHERS: readonly { magic: string; what: string; remedy: string }[] = [
  * @throws KdumpError `input` for an empty file and for files that are known to be something else
  */
 export function recogniseFormat(file: InputFile): ImageFormat {
-  if (file.size === 0) throw new KdumpError('input', 'the file is empty', { file: file.path });
-  const head = file.read(0, Math.min(ELF_HEADER_SIZE, file.size));
+  if (file.size === 0n) throw new KdumpError('input', 'the file is empty', { file: file.path });
+  const head = file.readStart(ELF_HEADER_SIZE);
   if (hasElfMagic(head)) {
     const { type } = within({ file: file.path }, () => parseElfHeader(head)).fields;
     if (type === ET_EXEC) return 'kdump';

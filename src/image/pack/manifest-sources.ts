@@ -37,7 +37,7 @@ function sourceOf({ name, address, memorySize, contents }: ManifestSegment, open
 }
 
 export function sourceOfFile(segment: Pick<SegmentSource, 'name' | 'address' | 'memorySize'>, file: InputFile): SegmentSource {
-  if (BigInt(file.size) > segment.memorySize) {
+  if (file.size > segment.memorySize) {
     throw new KdumpError('input', 'the file is larger than its segment', {
       file: file.path,
       segment: segment.name,
@@ -47,9 +47,9 @@ export function sourceOfFile(segment: Pick<SegmentSource, 'name' | 'address' | '
   }
   return {
     ...segment,
-    size: BigInt(file.size),
+    size: file.size,
     *contents() {
-      for (let at = 0; at < file.size; at += CHUNK) yield file.read(at, Math.min(CHUNK, file.size - at));
+      for (let at = 0n; at < file.size; at += BigInt(CHUNK)) yield file.read(at, file.size - at < CHUNK ? Number(file.size - at) : CHUNK);
     },
   };
 }

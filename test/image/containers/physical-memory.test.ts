@@ -5,7 +5,12 @@ import { memoryOf } from '../../helpers/memory-of.js';
 import { thrown } from '../../helpers/thrown.js';
 
 const FILE = Uint8Array.from({ length: 100 }, (_, index) => index);
-const extent = (address: bigint, size: bigint, fileOffset: number, fileSize = size): Extent => ({ address, size, fileOffset, fileSize });
+const extent = (address: bigint, size: bigint, fileOffset: number, fileSize = size): Extent => ({
+  address,
+  size,
+  fileOffset: BigInt(fileOffset),
+  fileSize,
+});
 
 // 0x1000: 20 bytes, of which the file has 10. 0x1014: the next 10, from elsewhere. 0x2000: 10 more.
 const memory = memoryOf(FILE, [extent(0x2000n, 10n, 0), extent(0x1000n, 20n, 50, 10n), extent(0x1014n, 10n, 30)]);
@@ -51,7 +56,7 @@ describe('physical memory', () => {
         problem: `the file does not store the ${length} bytes at physical address 0x${address.toString(16)} in one place`,
       });
     }
-    expect([memory.placeOf(0x1002n), memory.placeOf(0x3000n)]).toEqual([52, null]);
+    expect([memory.placeOf(0x1002n), memory.placeOf(0x3000n)]).toEqual([52n, null]);
   });
 
   test('comes in chunks of 1 MiB', () => {

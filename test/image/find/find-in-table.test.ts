@@ -12,7 +12,7 @@ function tableOf({ parts, segments }: Built): { memory: ReturnType<typeof memory
   for (const segment of segments) bytes.set(segment.bytes, Number(segment.address - start));
   const log = segments.map(({ address, memorySize, bytes: { length } }) => ({ mem: address, memsz: memorySize, bufsz: BigInt(length) }));
   return {
-    memory: memoryOf(bytes, [{ address: start, size: CRASH_KERNEL_SIZE, fileOffset: 0, fileSize: CRASH_KERNEL_SIZE }]),
+    memory: memoryOf(bytes, [{ address: start, size: CRASH_KERNEL_SIZE, fileOffset: 0n, fileSize: CRASH_KERNEL_SIZE }]),
     table: { segments: log.reverse(), entry: 0x1234n },
   };
 }

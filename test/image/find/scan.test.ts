@@ -33,8 +33,8 @@ describe('scanPages', () => {
 
   test('goes by physical addresses, piece by piece, and only by what is stored', () => {
     const memory = memoryOf(pages({ 0x0800: FDT, 0x3000: FDT, 0x7000: FDT }), [
-      { address: 0x100800n, size: 0x2000n, fileOffset: 0, fileSize: 0x2000n },
-      { address: 0x200000n, size: 0x9000n, fileOffset: 0x3000, fileSize: 0x1000n },
+      { address: 0x100800n, size: 0x2000n, fileOffset: 0n, fileSize: 0x2000n },
+      { address: 0x200000n, size: 0x9000n, fileOffset: 0x3000n, fileSize: 0x1000n },
     ]);
     expect(scanPages(memory, undefined).fdts).toEqual([0x101000n, 0x200000n]);
   });
