@@ -1,6 +1,6 @@
-import { KdumpError, printable, within } from '../errors.js';
+import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
-import { readWholeFile } from '../file/input-file.js';
+import { readExpected } from '../image/containers/known-files.js';
 import type { KdumpImage } from '../image/image.js';
 import { MAX_KEXEC_LOG, parseKexecLog } from '../image/kexec-log.js';
 import { openImage, type OpenImageOptions } from '../image/open.js';
@@ -75,6 +75,7 @@ function liveCrashKernel(fileSystem: FileSystem, path: string, iomemCopy: string
 }
 
 function readKexecLog(fileSystem: FileSystem, path: string): ReturnType<typeof parseKexecLog> {
-  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_KEXEC_LOG)).toString('latin1');
-  return within({ file: path }, () => parseKexecLog(text));
+  return readExpected(fileSystem, path, MAX_KEXEC_LOG, 'kexec-log', 'a log of kexec', (bytes) =>
+    parseKexecLog(Buffer.from(bytes).toString('latin1')),
+  );
 }

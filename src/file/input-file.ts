@@ -97,10 +97,20 @@ export function notRegular(file: string, kind: 'directory' | 'other'): KdumpErro
  * @throws KdumpError `input` when it is larger than `limit` bytes, or a directory; `io`
  */
 export function readWholeFile(fileSystem: FileSystem, path: string, limit: number): Uint8Array {
+  const bytes = readBeyond(fileSystem, path, limit);
+  refuseLonger(path, bytes, limit);
+  return bytes;
+}
+
+/** The first `limit` + 1 bytes, read once: a pipe gives them only once. @throws KdumpError `input` when it is a directory; `io` */
+export function readBeyond(fileSystem: FileSystem, path: string, limit: number): Uint8Array {
   if (fileSystem.kindOf(path) === 'directory') throw new KdumpError('input', 'not a file', { file: path, found: 'a directory' });
-  const bytes = fileSystem.readStart(path, limit + 1);
+  return fileSystem.readStart(path, limit + 1);
+}
+
+/** @throws KdumpError `input` when there are more than `limit` bytes */
+export function refuseLonger(path: string, bytes: Uint8Array, limit: number): void {
   if (bytes.length > limit) {
     throw new KdumpError('input', 'the file is too large', { file: path, found: `more than ${limit} bytes`, expected: `at most ${limit}` });
   }
-  return bytes;
 }

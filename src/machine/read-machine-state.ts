@@ -1,7 +1,7 @@
 import { within } from '../errors.js';
 import { parseFdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
-import { readWholeFile } from '../file/input-file.js';
+import { readExpected } from '../image/containers/known-files.js';
 import { deviceTreeOfFdt } from './device-tree-blob.js';
 import { readDeviceTreeDirectory, type DirectoryReader, type LiveDeviceTree } from './device-tree.js';
 import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from './iomem.js';
@@ -46,8 +46,9 @@ export function readMachineState(fileSystem: FileSystem, paths: MachineStatePath
 
 /** `/proc/iomem`, or a copy of it. @throws KdumpError as {@link parseIomem}; `io` */
 export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
-  const text = Buffer.from(readWholeFile(fileSystem, path, MAX_IOMEM_TEXT)).toString('latin1');
-  return within({ file: path }, () => parseIomem(text));
+  return readExpected(fileSystem, path, MAX_IOMEM_TEXT, 'iomem', 'a memory map', (bytes) =>
+    parseIomem(Buffer.from(bytes).toString('latin1')),
+  );
 }
 
 /**
@@ -61,7 +62,7 @@ export function readDeviceTree(fileSystem: FileSystem, path: string, only: reado
     fileSystem.kindOf(path) === 'directory'
       ? { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, only), namesAreMadeUp: true, source: path }
       : {
-          root: deviceTreeOfFdt(parseFdt(readWholeFile(fileSystem, path, MAX_DEVICE_TREE)), only),
+          root: deviceTreeOfFdt(readExpected(fileSystem, path, MAX_DEVICE_TREE, 'device-tree', 'a device tree', parseFdt), only),
           namesAreMadeUp: false,
           source: path,
         },

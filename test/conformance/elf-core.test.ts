@@ -232,6 +232,58 @@ describe('--map: a guest with a hole below 4 GiB', () => {
   });
 });
 
+describe('ELF core files that say nothing of physical memory', () => {
+  const coreWith = (name: string, headers: readonly ReturnType<typeof load>[], notes: readonly number[]): string => {
+    const path = fresh(name);
+    const bytes = Buffer.alloc(0x6000);
+    putElfHeader(bytes, { machine: 62, little: true, type: 4, count: headers.length + 1 });
+    putProgramHeader(bytes, 64, { ...note(0n, BigInt(28 * notes.length)), offset: 0x800n }, true);
+    headers.forEach((header, index) => {
+      putProgramHeader(bytes, 64 + 56 * (index + 1), header, true);
+    });
+    notes.forEach((type, index) => {
+      const at = 0x800 + 28 * index;
+      bytes.writeUInt32LE(5, at);
+      bytes.writeUInt32LE(8, at + 4);
+      bytes.writeUInt32LE(type, at + 8);
+      bytes.write('CORE', at + 12, 'latin1');
+    });
+    writeFileSync(path, bytes);
+    return path;
+  };
+  const mapped = (vaddr: bigint, offset: bigint): ReturnType<typeof load> => ({ ...load(0n, 0x1000n, 0n), vaddr, offset });
+  const told = (path: string, words: RegExp): void => {
+    for (const command of ['inspect', 'check']) {
+      const result = run([command, path]);
+      expect(result).toMatchObject({ status: 3, stdout: '' });
+      expect(result.stderr).toMatch(words);
+      expect(result.stderr).not.toContain('pack');
+    }
+  };
+
+  test('a core dump of a process, by its addresses or by its notes', () => {
+    const process = /a core dump of a process, not of memory.*\/proc\/kcore/;
+    const two = [mapped(0x400000n, 0x1000n), mapped(0x7ffc00000000n, 0x2000n)];
+    told(coreWith('process', two, [1, 3]), process);
+    // NT_AUXV and NT_FILE, which no dump of memory has.
+    told(coreWith('process-auxv', [mapped(0x400000n, 0x1000n)], [1, 3, 6]), process);
+    told(coreWith('process-file', [mapped(0x400000n, 0x1000n)], [0x46494c45]), process);
+  });
+
+  test('one piece of memory at address 0 is a dump as QEMU makes it', () => {
+    told(coreWith('one', [mapped(0n, 0x1000n)], [1]), /no kdump image found/);
+  });
+
+  test("Xen's, which has sections alone", () => {
+    const path = fresh('xen');
+    const bytes = Buffer.alloc(0x1000);
+    putElfHeader(bytes, { machine: 62, little: true, type: 4, count: 0 });
+    bytes.writeUInt16LE(5, 60);
+    writeFileSync(path, bytes);
+    told(path, /without program headers.*Xen.*capture \/proc\/kcore/);
+  });
+});
+
 describe('files that are something else', () => {
   const rest = randomBytes(0x3000);
   const head = (hex: string): Buffer => Buffer.concat([Buffer.from(hex, 'hex'), rest]);

@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import { KdumpError } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { readWholeFile } from '../../file/input-file.js';
+import { HEAD_SIZE, expectingFile } from '../../image/containers/known-files.js';
 import type { PlanOptions } from '../../plan/plan.js';
 import { readDeviceTree } from '../../machine/read-machine-state.js';
 import { MAX_CHANGE_FILE, parseChanges, type Change } from '../../machine/changes.js';
@@ -69,7 +70,7 @@ export function planOptionsFrom({ deviceTree, compat, pruneCpus, force }: Change
 
 function readChanges(fileSystem: FileSystem, path: string): Change[] {
   try {
-    return parseChanges(textOf(fileSystem, path));
+    return parseChangesIn(fileSystem, path);
   } catch (error) {
     if (!(error instanceof KdumpError)) throw error;
     const located = error.within({ file: path === '-' ? 'standard input' : path });
@@ -78,8 +79,13 @@ function readChanges(fileSystem: FileSystem, path: string): Change[] {
   }
 }
 
+function parseChangesIn(fileSystem: FileSystem, path: string): Change[] {
+  const { text, head } = textOf(fileSystem, path);
+  return expectingFile('json', 'a change file', head, () => parseChanges(text));
+}
+
 /** Of its own, so that the bytes need not be kept while the text is read. */
-function textOf(fileSystem: FileSystem, path: string): string {
+function textOf(fileSystem: FileSystem, path: string): { text: string; head: Uint8Array } {
   const bytes = path === '-' ? fileSystem.readStandardInput(MAX_CHANGE_FILE) : readWholeFile(fileSystem, path, MAX_CHANGE_FILE);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+  return { text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'), head: bytes.slice(0, HEAD_SIZE) };
 }

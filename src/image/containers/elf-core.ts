@@ -63,6 +63,13 @@ function programHeaderCount(file: InputFile, { fields, byteOrder }: ElfHeader): 
     }
     count = sectionHeaderFormat.parseOne(file.read(fields.shoff, sectionHeaderFormat.size), 0, byteOrder).info;
   }
+  if (count === 0 && fields.shnum > 0) {
+    throw new KdumpError('input', 'an ELF core file without program headers', {
+      found: 'sections alone, as xl dump-core of Xen writes them',
+      expected: 'PT_LOADs with physical addresses',
+      remedy: 'not read: capture /proc/kcore in the running guest',
+    });
+  }
   if (count === 0 || count > MAX_LOADS) {
     throw new KdumpError('input', 'wrong number of program headers', { offset: 56, found: String(count), expected: `1 to ${MAX_LOADS}` });
   }

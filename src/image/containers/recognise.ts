@@ -1,7 +1,8 @@
-import { KdumpError, within } from '../../errors.js';
-import { ET_CORE, ET_EXEC } from '../../elf/constants.js';
-import { ELF_HEADER_SIZE, hasElfMagic, parseElfHeader } from '../../elf/elf-header.js';
+import { KdumpError, hex, within } from '../../errors.js';
+import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../../elf/constants.js';
+import { hasElfMagic, parseElfHeader } from '../../elf/elf-header.js';
 import type { InputFile } from '../../file/input-file.js';
+import { HEAD_SIZE, knownFile } from './known-files.js';
 
 /** Containers of a kdump image (docs/containers.md). */
 export type ImageFormat = 'kdump' | 'elf-core' | 'raw';
@@ -13,38 +14,6 @@ export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
   raw: 'kdump image in raw memory',
 };
 
-const FIRST_BYTES = 16;
-
-/** Files that hold no segments as they are, and what to do instead. */
-const OTHERS: readonly { magic: string; what: string; remedy: string }[] = [
-  {
-    magic: 'd00dfeed',
-    what: 'a device tree or FIT image',
-    remedy: 'it is what a boot loader loads; give the loaded image or the memory it is in',
-  },
-  {
-    magic: '4b44554d50202020',
-    what: 'a makedumpfile dump (kdump-compressed)',
-    remedy: 'dumps leave the crashkernel range out; take the memory itself, for example with dump-guest-memory without -z',
-  },
-  { magic: '4449534b44554d50', what: 'a diskdump', remedy: 'dumps leave the crashkernel range out; take the memory itself' },
-  {
-    magic: '6d616b6564756d7066696c65',
-    what: 'a flattened makedumpfile dump',
-    remedy: 'dumps leave the crashkernel range out; take the memory itself',
-  },
-  {
-    magic: '514649fb',
-    what: 'a qcow2 disk image',
-    remedy: 'give the RAM file of the guest (memory-backend-file) or a dump-guest-memory file',
-  },
-  { magic: '1f8b', what: 'a gzip file', remedy: 'unpack it first' },
-  { magic: 'fd377a585a00', what: 'an xz file', remedy: 'unpack it first' },
-  { magic: '28b52ffd', what: 'a zstd file', remedy: 'unpack it first' },
-  { magic: '04224d18', what: 'an lz4 file', remedy: 'unpack it first' },
-  { magic: '425a68', what: 'a bzip2 file', remedy: 'unpack it first' },
-];
-
 /**
  * The container that the first bytes speak for; anything without a magic of its own may be plain memory.
  *
@@ -52,8 +21,8 @@ const OTHERS: readonly { magic: string; what: string; remedy: string }[] = [
  */
 export function recogniseFormat(file: InputFile): ImageFormat {
   if (file.size === 0n) throw new KdumpError('input', 'the file is empty', { file: file.path });
-  const head = file.readStart(ELF_HEADER_SIZE);
-  if (hasElfMagic(head)) {
+  const head = file.readStart(HEAD_SIZE);
+  if (hasElfMagic(head) && head[EI_CLASS] !== ELFCLASS32) {
     const { type } = within({ file: file.path }, () => parseElfHeader(head)).fields;
     if (type === ET_EXEC) return 'kdump';
     if (type === ET_CORE) return 'elf-core';
@@ -64,14 +33,37 @@ export function recogniseFormat(file: InputFile): ImageFormat {
       expected: `${ET_EXEC} (packed image) or ${ET_CORE} (memory dump)`,
     });
   }
-  const start = Buffer.from(head.subarray(0, FIRST_BYTES)).toString('hex');
-  const other = OTHERS.find(({ magic }) => start.startsWith(magic));
-  if (other !== undefined) {
-    throw new KdumpError('input', 'not a kdump image', {
-      file: file.path,
-      found: other.what,
-      remedy: `${other.remedy}, or say --format raw if it is memory after all`,
-    });
+  const known = knownFile(head);
+  if (known === undefined || isMappedRam(head)) return 'raw';
+  throw new KdumpError('input', 'not a kdump image', {
+    file: file.path,
+    found: known.what,
+    remedy: limeMaps(file) ?? known.remedy + (known.mayBeMemory === true ? ', or say --format raw if it is memory after all' : ''),
+  });
+}
+
+/** A migration stream of QEMU that has the guest's pages where they would be in RAM, from some place in the file on (capability mapped-ram). */
+function isMappedRam(head: Uint8Array): boolean {
+  const start = Buffer.from(head.subarray(0, 4096)).toString('latin1');
+  return start.startsWith('QEVM') && start.includes('mapped-ram');
+}
+
+/** More ranges than machines have; a hostile file is not followed further. */
+const MAX_LIME_RANGES = 32;
+const LIME_HEADER = 32;
+
+/** LiME: magic and version, then the first and the last address of a range (u64), 8 bytes of padding and the memory itself; again and again. */
+function limeMaps(file: InputFile): string | undefined {
+  const maps: string[] = [];
+  let at = 0n;
+  while (at < file.size) {
+    if (maps.length === MAX_LIME_RANGES || at + BigInt(LIME_HEADER) > file.size) return undefined;
+    const header = Buffer.from(file.read(at, LIME_HEADER));
+    const [start, last] = [header.readBigUInt64LE(8), header.readBigUInt64LE(16)];
+    const data = at + BigInt(LIME_HEADER);
+    if (header.toString('latin1', 0, 4) !== 'EMiL' || last < start || data + last - start >= file.size) return undefined;
+    maps.push(`--map ${hex(data)}:${hex(start)}:${hex(last - start + 1n)}`);
+    at = data + last - start + 1n;
   }
-  return 'raw';
+  return `its ranges are plain memory: --format raw ${maps.join(' ')}`;
 }
