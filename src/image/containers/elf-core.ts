@@ -37,7 +37,7 @@ export function elfCoreMemory(file: InputFile): PhysicalMemory {
       throw new KdumpError('input', 'the ELF core file holds no memory', {
         found: `${count} program headers, none a PT_LOAD with contents`,
       });
-    if (loads.every((each) => isBackup(each) || (each.offset === each.paddr && each.offset + each.filesz > file.size))) {
+    if (loads.every((each) => (isBackup(each) || each.offset === each.paddr) && each.offset + each.filesz > file.size)) {
       throw new KdumpError('input', 'an elfcorehdr by itself, not a memory dump', {
         found: `PT_LOADs that point beyond the ${file.size} bytes of the file`,
         remedy: 'make an image of it and the other segments with pack',
