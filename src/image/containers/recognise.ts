@@ -1,6 +1,6 @@
 import { KdumpError, hex, within } from '../../errors.js';
 import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../../elf/constants.js';
-import { hasElfMagic, parseElfHeader } from '../../elf/elf-header.js';
+import { ELF_HEADER_SIZE, hasElfMagic, parseElfHeader } from '../../elf/elf-header.js';
 import type { InputFile } from '../../file/input-file.js';
 import { HEAD_SIZE, knownFile } from './known-files.js';
 
@@ -21,9 +21,9 @@ export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
  */
 export function recogniseFormat(file: InputFile): ImageFormat {
   if (file.size === 0n) throw new KdumpError('input', 'the file is empty', { file: file.path });
-  const head = file.readStart(HEAD_SIZE);
-  if (hasElfMagic(head) && head[EI_CLASS] !== ELFCLASS32) {
-    const { type } = within({ file: file.path }, () => parseElfHeader(head)).fields;
+  const start = file.readStart(ELF_HEADER_SIZE);
+  if (hasElfMagic(start) && start[EI_CLASS] !== ELFCLASS32) {
+    const { type } = within({ file: file.path }, () => parseElfHeader(start)).fields;
     if (type === ET_EXEC) return 'kdump';
     if (type === ET_CORE) return 'elf-core';
     throw new KdumpError('input', 'an ELF file of the wrong type', {
@@ -33,6 +33,7 @@ export function recogniseFormat(file: InputFile): ImageFormat {
       expected: `${ET_EXEC} (packed image) or ${ET_CORE} (memory dump)`,
     });
   }
+  const head = file.readStart(HEAD_SIZE);
   const known = knownFile(head);
   if (known === undefined || isMappedRam(head)) return 'raw';
   throw new KdumpError('input', 'not a kdump image', {
