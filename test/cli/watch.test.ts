@@ -262,6 +262,24 @@ describe('what arrives over time', () => {
     holder.kill();
     expect(readFileSync(image).equals(applied('--add-memory', '0x80000000+256M'))).toBe(true);
   });
+
+  test('what comes while it waits for the image is taken in: a block that goes again is never written', async () => {
+    const image = copyOf('ppc64le-64k', folder);
+    const before = readFileSync(image);
+    const program = start(['watch', image, ...BLOCKS]);
+    await program.says('watching');
+    const { spawn } = await import('node:child_process');
+    const holder = spawn('flock', [image, 'sleep', '2']);
+    await sleep(300);
+    program.process.stdin.write(udev('online', 'memory8'));
+    await sleep(300);
+    program.process.stdin.end(udev('offline', 'memory8'));
+    const { status, stdout, stderr } = await program.ended;
+    holder.kill();
+    expect({ status, lines: stdout.split('\n').length - 1 }).toEqual({ status: 0, lines: 2 });
+    expect(stderr).not.toContain('in one write');
+    expect(readFileSync(image).equals(before)).toBe(true);
+  });
 });
 
 describe('input of any kind', () => {
