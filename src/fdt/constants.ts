@@ -2,6 +2,8 @@
 export const FDT_MAGIC = 0xd00dfeed;
 export const FDT_HEADER_SIZE = 40;
 export const FDT_VERSION = 17;
+/** The oldest of the same form: it only does not state the size of the structure block. The kernel writes it on pseries (prom_init.c). */
+export const FDT_OLDEST_VERSION = 16;
 /** libfdt keeps offsets and sizes in a signed 32-bit integer. */
 export const FDT_MAX_SIZE = 0x7fffffff;
 

@@ -1,3 +1,4 @@
+import { FDT_VERSION } from './constants.js';
 import { blocksOf, type FdtBlock } from './blocks.js';
 import { parseFdtHeader, type FdtHeader } from './header.js';
 import { FdtNode } from './node.js';
@@ -33,14 +34,18 @@ export interface Fdt {
  * is a valid device tree too: the caller decides.
  *
  * @param bytes the blob; may be longer than it, as a segment is: what follows `totalSize` is ignored
+ * @param options `oldest`: the oldest version that is read, 16 or, by default, 17, the only one that is edited
  * @throws KdumpError `input`, segment `fdt`, with the offset in the blob
  */
-export function parseFdt(bytes: Uint8Array): Fdt {
-  const header = parseFdtHeader(bytes);
-  const blob = new Uint8Array(bytes.subarray(0, header.totalSize));
-  const reservations = parseReservations(blob, header);
+export function parseFdt(bytes: Uint8Array, { oldest = FDT_VERSION }: { readonly oldest?: number } = {}): Fdt {
+  const stated = parseFdtHeader(bytes, oldest);
+  const blob = new Uint8Array(bytes.subarray(0, stated.totalSize));
+  const reservations = parseReservations(blob, stated);
+  if (stated.version >= FDT_VERSION) blocksOf(stated, reservations.length);
+  const tree = indexTree(blob, stated);
+  // Of version 16 only FDT_END tells where the structure block ends.
+  const { header } = tree;
   const blocks = blocksOf(header, reservations.length);
-  const tree = indexTree(blob, header);
   const root = new FdtNode(tree, 0);
   return {
     bytes: blob,

@@ -64,16 +64,17 @@ const headerParser = new Parser()
  * Source: Devicetree specification v0.4 section 5.2; libfdt `fdt_check_header`.
  *
  * @param bytes the blob, or the segment that begins with it
+ * @param oldest the oldest version that is read. In version 16, which does not state it, `sizeStruct` is all that follows
  * @throws KdumpError `input`, segment `fdt`
  */
-export function parseFdtHeader(bytes: Uint8Array): FdtHeader {
+export function parseFdtHeader(bytes: Uint8Array, oldest = FDT_VERSION): FdtHeader {
   if (bytes.length < FDT_HEADER_SIZE) {
     throw fdtError('device tree header is cut short', 0, { found: `${bytes.length} bytes`, expected: `at least ${FDT_HEADER_SIZE} bytes` });
   }
   const magic = dataView(bytes).getUint32(0);
   if (magic !== FDT_MAGIC) throw magicError(magic);
   const header = decode(bytes);
-  const problem = headerProblem(header);
+  const problem = headerProblem(header, oldest);
   if (problem !== undefined) throw problem;
   if (header.totalSize > bytes.length) {
     throw fdtError('device tree is cut short', HEADER_OFFSETS.totalSize, {
@@ -91,13 +92,24 @@ export function parseFdtHeader(bytes: Uint8Array): FdtHeader {
 export function probeFdtHeader(bytes: Uint8Array): FdtHeader | undefined {
   if (bytes.length < FDT_HEADER_SIZE || dataView(bytes).getUint32(0) !== FDT_MAGIC) return undefined;
   const header = decode(bytes);
-  return headerProblem(header) === undefined ? header : undefined;
+  return headerProblem(header, FDT_VERSION) === undefined ? header : undefined;
 }
 
 function decode(bytes: Uint8Array): FdtHeader {
   const { totalSize, offStruct, offStrings, offReserveMap, version, lastCompatibleVersion, bootCpuId, sizeStrings, sizeStruct } =
     headerParser.parse(bytes.subarray(0, FDT_HEADER_SIZE)) as FdtHeader;
-  return { totalSize, offStruct, offStrings, offReserveMap, version, lastCompatibleVersion, bootCpuId, sizeStrings, sizeStruct };
+  const rest = Math.max(0, totalSize - offStruct);
+  return {
+    totalSize,
+    offStruct,
+    offStrings,
+    offReserveMap,
+    version,
+    lastCompatibleVersion,
+    bootCpuId,
+    sizeStrings,
+    sizeStruct: version < FDT_VERSION ? rest : sizeStruct,
+  };
 }
 
 function magicError(magic: number): KdumpError {
@@ -107,12 +119,12 @@ function magicError(magic: number): KdumpError {
     : fdtError('not a device tree', 0, facts);
 }
 
-function headerProblem(header: FdtHeader): KdumpError | undefined {
+function headerProblem(header: FdtHeader, oldest: number): KdumpError | undefined {
   const { totalSize, version, lastCompatibleVersion, offReserveMap, offStruct } = header;
-  if (version < FDT_VERSION) {
+  if (version < oldest) {
     return fdtError('device tree version is not supported', HEADER_OFFSETS.version, {
       found: `${version}`,
-      expected: `${FDT_VERSION}`,
+      expected: oldest === FDT_VERSION ? `${FDT_VERSION}` : `${oldest} or ${FDT_VERSION}`,
       remedy: 'dtc -I dtb -O dtb writes version 17',
     });
   }

@@ -6,6 +6,7 @@ import {
   FDT_END_NODE,
   FDT_NOP,
   FDT_PROP,
+  FDT_VERSION,
   MAX_DEPTH,
   MAX_NAME_LENGTH,
   PROPERTY_HEADER_SIZE,
@@ -125,14 +126,14 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
         position += TOKEN_SIZE;
         break;
       case FDT_NOP:
-        // libfdt wants FDT_END right behind the root.
+        // In front of it the specification allows them (5.4.2).
         if (depth === 0 && nodeCount > 0) throw fdtError('FDT_NOP behind the root node', position, { expected: 'FDT_END' });
         position += TOKEN_SIZE;
         break;
       case FDT_END:
         if (depth > 0) throw fdtError('node without FDT_END_NODE', nodeStart.at(current), { found: `FDT_END at ${hex(position)}` });
         if (nodeCount === 0) throw fdtError('device tree has no root node', position);
-        if (position + TOKEN_SIZE !== end)
+        if (header.version >= FDT_VERSION && position + TOKEN_SIZE !== end)
           throw fdtError('data after FDT_END in the structure block', position + TOKEN_SIZE, {
             found: `${end - position - TOKEN_SIZE} bytes`,
           });
@@ -140,7 +141,7 @@ export function indexTree(bytes: Uint8Array, header: FdtHeader): FdtTree {
         return {
           bytes,
           view,
-          header,
+          header: { ...header, sizeStruct: position + TOKEN_SIZE - header.offStruct },
           nodeCount,
           nodeStart: nodeStart.values(),
           nodeEnd: nodeEnd.values(),

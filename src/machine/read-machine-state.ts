@@ -1,5 +1,6 @@
 import { within } from '../errors.js';
-import { parseFdt } from '../fdt/fdt.js';
+import { FDT_OLDEST_VERSION } from '../fdt/constants.js';
+import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import { readExpected } from '../image/containers/known-files.js';
 import { deviceTreeOfFdt } from './device-tree-blob.js';
@@ -62,11 +63,15 @@ export function readDeviceTree(fileSystem: FileSystem, path: string, only: reado
     fileSystem.kindOf(path) === 'directory'
       ? { root: readDeviceTreeDirectory(directoryReader(fileSystem), path, only), namesAreMadeUp: true, source: path }
       : {
-          root: deviceTreeOfFdt(readExpected(fileSystem, path, MAX_DEVICE_TREE, 'device-tree', 'a device tree', parseFdt), only),
+          root: deviceTreeOfFdt(readExpected(fileSystem, path, MAX_DEVICE_TREE, 'device-tree', 'a device tree', parseLiveTree), only),
           namesAreMadeUp: false,
           source: path,
         },
   );
+}
+
+function parseLiveTree(bytes: Uint8Array): Fdt {
+  return parseFdt(bytes, { oldest: FDT_OLDEST_VERSION });
 }
 
 /** What {@link readDeviceTreeDirectory} and {@link readOfflineMemory} read through. */

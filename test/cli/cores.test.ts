@@ -208,6 +208,14 @@ describe('sync', () => {
     }
   });
 
+  test('from a tree of version 16, as in /sys/firmware/fdt on pseries', () => {
+    const image = imageWith([0, 8]);
+    const live = next('fdt');
+    writeFileSync(live, buildFdt([node('cpus', prop('#address-cells', cells(1)), core(0), core(16))], { header: { 5: 16, 9: 0 } }));
+    run(['sync', image, '--device-tree', live]);
+    expect(idsIn(image)).toEqual([0, 16]);
+  });
+
   test('a node that got another name is replaced', () => {
     const image = imageWith([0, 8]);
     const live = next('live.dtb');

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { KdumpError } from '../../src/errors.js';
+import { formatDts } from '../../src/fdt/dts.js';
+import { editFdt } from '../../src/fdt/edit/edit.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
 import { someBlob } from './arbitrary.js';
 import { END, NOP, TOKENS, buildFdt, cells, node, prop, raw, text, type BlobOptions, type Item } from './build.js';
@@ -318,4 +320,43 @@ describe('any damage', () => {
       expect(error.details.offset).toBeDefined();
     }
   }
+});
+
+describe('version 16, as /sys/firmware/fdt has it on pseries', () => {
+  const OPTIONS: BlobOptions[] = [
+    {},
+    { order: ['strings', 'struct', 'reserve'] },
+    { order: ['struct', 'reserve', 'strings'], gap: 5, slack: 12 },
+  ];
+  const TREE = [prop('model', 'test'), node('cpus', prop('reg', [1]), node('cpu@0'))];
+  const asVersion16 = (options: BlobOptions): Uint8Array => buildFdt(TREE, { ...options, header: { 5: 16, 9: 0 } });
+
+  test.each(OPTIONS)('is read where that is asked for: its structure block ends with FDT_END (%j)', (options) => {
+    const [old, now] = [parseFdt(asVersion16(options), { oldest: 16 }), parseFdt(buildFdt(TREE, options))];
+    expect(formatDts(old)).toBe(formatDts(now));
+    expect(old.header).toEqual({ ...now.header, version: 16 });
+    expect(old.blocks).toEqual(now.blocks);
+    expect(inputError(() => parseFdt(asVersion16(options)))).toMatchObject({ details: { offset: 20, found: '16', expected: '17' } });
+  });
+
+  test('is not edited, and nothing older is read', () => {
+    const tree = parseFdt(asVersion16({}), { oldest: 16 });
+    expect(() => editFdt(tree, [], { capacity: 0x1000 })).toThrow('of a version that cannot be edited');
+    const older = buildFdt(TREE, { header: { 5: 15, 6: 15 } });
+    expect(inputError(() => parseFdt(older, { oldest: 16 })).details.expected).toBe('16 or 17');
+  });
+
+  test('whose structure block runs into another one, or has no end, is damage', () => {
+    const whole = asVersion16({});
+    for (const [field, value] of [
+      [12, 60],
+      [16, 64],
+    ] as const) {
+      const bytes = whole.slice();
+      new DataView(bytes.buffer).setUint32(field, value);
+      expect(inputError(() => parseFdt(bytes, { oldest: 16 })).details.segment).toBe('fdt');
+    }
+    const endless = buildFdt([], { struct: [node('', ...TREE)], order: ['reserve', 'strings', 'struct'], header: { 5: 16 } });
+    expect(inputError(() => parseFdt(endless, { oldest: 16 })).problem).toBe('structure block ends without FDT_END');
+  });
 });

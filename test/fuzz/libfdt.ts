@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KdumpError } from '../../src/errors.js';
+import { FDT_OLDEST_VERSION } from '../../src/fdt/constants.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
 import { withoutStacks } from '../helpers/without-stacks.js';
 import { Mutator } from './mutator.js';
@@ -65,7 +66,7 @@ function note(result: Comparison, blob: Uint8Array, verdict: number): void {
   }
   let problem: string | undefined;
   try {
-    parseFdt(blob);
+    parseFdt(blob, { oldest: FDT_OLDEST_VERSION });
   } catch (error) {
     if (!(error instanceof KdumpError)) throw error;
     problem = error.problem;
@@ -74,7 +75,10 @@ function note(result: Comparison, blob: Uint8Array, verdict: number): void {
   else if (problem !== undefined && verdict !== 0) result.bothRefuse += 1;
   else if (problem === undefined)
     result.unexplained.push(`libfdt refuses (${verdict}) what is taken here: ${Buffer.from(blob).toString('hex')}`);
-  else if (stricterThanLibfdt.some((rule) => rule.problem.test(problem)))
+  else if (stricterThanLibfdt.some(({ problem: rule, version }) => rule.test(problem) && (version ?? versionOf(blob)) === versionOf(blob)))
     result.stricter.set(problem, (result.stricter.get(problem) ?? 0) + 1);
   else result.unexplained.push(`libfdt takes what is refused here (${problem}): ${Buffer.from(blob).toString('hex')}`);
 }
+
+const versionOf = (blob: Uint8Array): number =>
+  blob.length < 24 ? 0 : Buffer.from(blob.buffer, blob.byteOffset, blob.length).readUInt32BE(20);

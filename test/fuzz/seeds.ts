@@ -56,10 +56,11 @@ export function fdtSeeds(): Seed[] {
       gap: 3,
       slack: 9,
     }),
+    buildFdt([prop('a', [1]), node('b', prop('c', 'd'), node('e')), node('f')], { header: { 5: 16, 9: 0 } }),
     captured.subarray(0, captured.readUInt32BE(4)),
   ];
-  // The captured one is long, which makes each input slow, so it is one of sixteen.
-  blobs.unshift(...Array.from({ length: 4 }, () => blobs.slice(0, 3)).flat());
+  // The captured one is long, which makes each input slow, so it is one of twenty-one.
+  blobs.unshift(...Array.from({ length: 4 }, () => blobs.slice(0, 4)).flat());
   return blobs.map((bytes) => ({ bytes, fields: bytes.length > 4096 ? words(0, 4096) : words(0, bytes.length) }));
 }
 

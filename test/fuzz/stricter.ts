@@ -1,5 +1,5 @@
-/** Where parseFdt refuses a blob that libfdt's fdt_check_full() takes: what it says, and why. Nothing else may make a difference. */
-export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly reason: string }[] = [
+/** Where parseFdt refuses a blob that libfdt's fdt_check_full() takes: what it says, and why, and of which version alone where not of all. Nothing else may make a difference. */
+export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly reason: string; readonly version?: number }[] = [
   {
     problem:
       /^(?:memory reservation block|structure block|strings block) and (?:memory reservation block|structure block|strings block) overlap$/,
@@ -7,7 +7,8 @@ export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly r
   },
   {
     problem: /^device tree version is not supported$/,
-    reason: 'version 16 does not state the size of the structure block; whatever writes kdump images writes 17',
+    reason:
+      'older than 16, whose node names are whole paths and whose values are aligned otherwise. Images take 17 alone; here 16 is read, too, as for --device-tree',
   },
   {
     problem: /^device tree needs a newer reader$/,
@@ -31,11 +32,16 @@ export const stricterThanLibfdt: readonly { readonly problem: RegExp; readonly r
   },
   {
     problem: /^FDT_NOP behind the root node$/,
-    reason: 'versions of libfdt differ on it',
+    reason: 'versions of libfdt differ on it, and the specification has none there (5.4.2); in front of the root both take it',
   },
   {
     problem: /^(?:device tree has no root node|second root node|root node has a name)$/,
     reason: 'versions of libfdt differ; the kernel reads one root without a name',
+  },
+  {
+    problem: /^property name is not a terminated string of the strings block$/,
+    reason: 'in version 16 libfdt looks for names up to totalsize, behind the strings block, too',
+    version: 16,
   },
   {
     problem: /^property after a child node$/,

@@ -3,6 +3,7 @@ import { parseElfcorehdr, encodeElfcorehdr } from '../../src/elf/elfcorehdr.js';
 import { architectureNamed } from '../../src/arch/registry.js';
 import { formatDts } from '../../src/fdt/dts.js';
 import { editFdt, newNodeFrom, type FdtEdit } from '../../src/fdt/edit/edit.js';
+import { FDT_OLDEST_VERSION } from '../../src/fdt/constants.js';
 import { parseFdt, type Fdt } from '../../src/fdt/fdt.js';
 import { crashMemoryOf } from '../../src/description/crash-memory.js';
 import { planHotplug } from '../../src/plan/plan.js';
@@ -59,7 +60,7 @@ const elfcorehdr = target('elfcorehdr', seeds.elfSeeds(), (input) => {
 
 /** Every other tree is printed, and the ones between are edited: each alone takes longer than parsing does. */
 const fdt = target('FDT', seeds.fdtSeeds(), (input, turn) => {
-  const tree = parseFdt(input);
+  const tree = parseFdt(input, { oldest: FDT_OLDEST_VERSION });
   if (turn % 2 === 0) formatDts(tree);
   else edited(tree, input.length + 65536);
   return true;
