@@ -85,6 +85,7 @@ export { formatDts } from './fdt/dts.js';
 
 // Read a machine's files one by one
 export { directoryReader, readDeviceTree, readIomem } from './machine/read-machine-state.js';
+export { machineCrashKernel, type MachineCrashKernel } from './machine/crash-kernel.js';
 export { crashKernelRanges, parseIomem, systemRam, type IomemEntry } from './machine/iomem.js';
 export { readDeviceTreeDirectory, type DeviceTreeNode, type DirectoryReader } from './machine/device-tree.js';
 export { deviceTreeOfFdt } from './machine/device-tree-blob.js';

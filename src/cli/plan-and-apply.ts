@@ -84,8 +84,8 @@ function copyForPatching(fileSystem: FileSystem, path: string, output: string, o
   return temporary;
 }
 
-function onlyPlanned({ fileSystem, progress }: Context, path: string, options: ImageOptions, work: Work): Plan {
-  const image = openImageFrom(fileSystem, path, options, progress);
+function onlyPlanned({ fileSystem, console, progress }: Context, path: string, options: ImageOptions, work: Work): Plan {
+  const image = openImageFrom({ fileSystem, console, progress }, path, options);
   try {
     return progress.during(hashing(image), () => planned(image, work));
   } finally {
@@ -101,7 +101,7 @@ function patch(
   options: ImageOptions & WriteOptions,
   work: Work,
 ): Plan {
-  const { target, image, recovery } = openForPatchingFrom(fileSystem, path, options, { live: options.live }, progress);
+  const { target, image, recovery } = openForPatchingFrom({ fileSystem, console, progress }, path, options, { live: options.live });
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
     const plan = progress.during(hashing(image), () => planned(image, work));

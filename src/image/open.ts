@@ -22,6 +22,7 @@ import type { PhysicalMemory } from './containers/physical-memory.js';
 import { rawMemory } from './containers/raw.js';
 import { recogniseFormat, type ImageFormat } from './containers/recognise.js';
 import { readDescription } from './read-segments.js';
+import { isOfSameBoot } from './same-boot.js';
 import { findRegionTable, findRegionTableByShape } from './region-table.js';
 import { MAX_PURGATORY, checkedSegments, segmentRange, type Segment } from './segment.js';
 
@@ -36,8 +37,8 @@ export interface OpenImageOptions {
   /** Look for segments only here. */
   crashKernel?: Range;
   /**
-   * The crashkernel ranges of the machine, ascending, where they are known. Segments are looked for there first. Where one of them holds the
-   * elfcorehdr, all are the image's; else they are of another boot, and count for nothing.
+   * The crashkernel ranges of the machine, ascending, where they are known. Segments are looked for there first. Where the elfcorehdr lies in
+   * one, and all that the FDT states are among them, they are the image's; else they are of another boot, and count for nothing.
    */
   crashKernelRanges?: readonly Range[];
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
@@ -147,9 +148,10 @@ function crashKernelsOf(
   { segment, contents }: KdumpImage['elfcorehdr'],
   machine: readonly Range[],
 ): Pick<KdumpImage, 'crashKernel' | 'crashKernelRanges'> {
-  const machineHolds = machine.find((range) => containsAddress(range, segment.address));
-  const crashKernel = fdt?.facts.crashKernel ?? machineHolds ?? found.crashKernel ?? crashKernelHole(contents, segment.address, []);
-  const others = [...(fdt?.facts.crashKernelRanges ?? []), ...(machineHolds === undefined ? [] : machine)];
+  const known = isOfSameBoot(machine, segment.address, fdt?.facts) ? machine : [];
+  const holding = known.find((range) => containsAddress(range, segment.address));
+  const crashKernel = fdt?.facts.crashKernel ?? holding ?? found.crashKernel ?? crashKernelHole(contents, segment.address, []);
+  const others = [...(fdt?.facts.crashKernelRanges ?? []), ...known];
   const all = crashKernel === null ? others : [crashKernel, ...others];
   return { crashKernel, crashKernelRanges: distinct(all) };
 }

@@ -5,7 +5,10 @@ import { elfcorehdrSize, parseElfcorehdrIn, programHeaderCapacity, tableOf, writ
 import type { ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { KdumpImage } from '../image/image.js';
 import { crashKernelOf, otherBoot } from '../check/crash-kernel.js';
-import type { IomemEntry } from '../machine/iomem.js';
+import { crashMemoryOf } from '../description/crash-memory.js';
+import { systemRam, type IomemEntry } from '../machine/iomem.js';
+import { formatRange } from '../memory/range.js';
+import { subtract } from '../memory/range-set.js';
 import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
 import type { Finding } from '../check/finding.js';
 import { planCpus, type CpuPlanOptions, type DerivedProperty } from './plan-cpus.js';
@@ -19,7 +22,10 @@ import type { SegmentPlan } from './segment-plan.js';
 export interface PlanOptions extends CpuPlanOptions {
   /** Goes on where a refusal says that it is forcible. */
   readonly force?: boolean | undefined;
-  /** The machine's /proc/iomem, where it is known: what it has reserved for the capture kernel is not added. */
+  /**
+   * The machine's /proc/iomem, where it is known: what it has reserved for the capture kernel is not added, and what is no System RAM there only with
+   * `force`.
+   */
   readonly iomem?: readonly IomemEntry[] | undefined;
 }
 
@@ -61,6 +67,7 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
   if (refusesChanges !== undefined)
     throw new KdumpError('refused', 'images of this architecture are not changed', { found: refusesChanges });
   refuseOtherBoot(image, options);
+  if (options.force !== true) refuseNoRam(image, memoryChanges, options);
   const memory = planMemory({ ...image, crashKernelRanges: crashKernelOf(image, options) }, memoryChanges, options);
   const cpus = planCpus(image, cpuChanges, options);
   const notes = planNotes(image, cpuChanges, memory.table, cpus.cpus);
@@ -93,6 +100,20 @@ function refuseOtherBoot(image: KdumpImage, options: PlanOptions): void {
   throw new KdumpError('refused', 'the image is of another boot, or another machine', {
     found,
     remedy: 'take image and machine state from the same boot',
+  });
+}
+
+/** Memory that /proc/iomem does not list as System RAM is a hole, or a device's: reading it for a dump can stop the machine. */
+function refuseNoRam(image: KdumpImage, changes: readonly MemoryChange[], { iomem }: PlanOptions): void {
+  if (iomem === undefined) return;
+  const added = changes.filter(({ action }) => action === 'add').map(({ memory }) => memory);
+  const [other] = subtract(added, [...systemRam(iomem), ...crashMemoryOf(image).ranges.map(({ range }) => range)]);
+  if (other === undefined) return;
+  throw new KdumpError('refused', `cannot add memory ${formatRange(other)}`, {
+    segment: 'elfcorehdr',
+    found: 'no System RAM there in the memory map of the machine',
+    expected: 'System RAM in --iomem',
+    forcible: true,
   });
 }
 

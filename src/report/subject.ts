@@ -1,11 +1,9 @@
 import type { CheckResult } from '../check/check.js';
 import type { ImageDifference } from '../check/diff.js';
-import { crashKernelOf } from '../check/crash-kernel.js';
+import { memoryWanted as memoryWantedOf } from '../check/crash-kernel.js';
 import type { MachineState } from '../machine/machine-state.js';
 import type { KdumpImage } from '../image/image.js';
-import { systemRam } from '../machine/iomem.js';
 import type { Range } from '../memory/range.js';
-import { subtract } from '../memory/range-set.js';
 
 /** An image and what `check` says about it. */
 export interface Checked {
@@ -25,8 +23,6 @@ export interface ReportSubject extends Checked {
 
 /** What of the machine a dump should have, in the words of /proc/iomem: all System RAM that is online, without the crashkernel range. */
 export function memoryWanted({ image, state }: Pick<ReportSubject, 'image' | 'state'>): Range[] {
-  const { iomem, offlineMemory = [] } = state;
-  if (iomem === undefined) return [];
-  const { unlisted } = image.architecture;
-  return subtract(systemRam(iomem), [...crashKernelOf(image, state), ...offlineMemory, ...(unlisted === undefined ? [] : [unlisted])]);
+  const { iomem } = state;
+  return iomem === undefined ? [] : memoryWantedOf(image, { ...state, iomem });
 }

@@ -8,7 +8,7 @@ import { deviceTreeOfFdt } from '../machine/device-tree-blob.js';
 import type { DlparRequest } from '../machine/events/dlpar.js';
 import { DRC_NODES, cpuOfDrc, memoryOfDrc } from '../machine/events/drc.js';
 import type { UdevEvent } from '../machine/events/udev.js';
-import { ADDRESS_SPACE_END, rangeOfSize } from '../memory/range.js';
+import { ADDRESS_SPACE_END, intersection, rangeOfSize, type Range } from '../memory/range.js';
 import { coreNamed, coreOfNumber } from './cpu-number.js';
 import type { WatchEvent } from './event.js';
 
@@ -20,6 +20,8 @@ export interface ResolveContext {
   /** State of the block called `memory<N>`, where the machine's own directory is at hand. */
   readonly blockState?: ((name: string) => string) | undefined;
   readonly deviceTree?: LiveDeviceTree | undefined;
+  /** What a dump should have of the machine's memory, where that is known: a block may be RAM in part only. */
+  readonly memoryWanted?: readonly Range[] | undefined;
   readonly pruneCpus?: boolean | undefined;
   /** Threads that were removed while others of their core were not. Kept from burst to burst. */
   readonly removedThreads: Set<number>;
@@ -90,7 +92,7 @@ function resolveBlock(
   word: string,
   name: string,
   number: bigint,
-  { blockSize, blockState }: ResolveContext,
+  { blockSize, blockState, memoryWanted }: ResolveContext,
 ): Resolved {
   if (blockSize === undefined) {
     throw new KdumpError('refused', 'the size of memory blocks is not known', {
@@ -102,7 +104,11 @@ function resolveBlock(
   if (word === 'add' && blockState !== undefined && blockState(name) === 'offline') {
     return { outcome: 'nothing to do', reason: 'the block is not online yet' };
   }
-  return { changes: [{ action, memory: rangeOfSize(number * blockSize, blockSize) }], isBlock: true, note: '' };
+  const block = rangeOfSize(number * blockSize, blockSize);
+  if (action === 'remove' || memoryWanted === undefined) return { changes: [{ action, memory: block }], isBlock: true, note: '' };
+  const wanted = memoryWanted.flatMap((range) => intersection(range, block) ?? []);
+  if (wanted.length === 0) return { outcome: 'nothing to do', reason: 'no memory in it belongs into a dump' };
+  return { changes: wanted.map((memory) => ({ action, memory })), isBlock: true, note: '' };
 }
 
 function resolveCpu(change: ChangeAction, event: UdevEvent, number: number, context: ResolveContext): Resolved {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { cells, prop } from '../fdt/build.js';
 import { build, load, packedFile, partsOf, planOf, ramFile, type Built, type ProgramHeader } from '../helpers/build-image.js';
 import { runHere as run } from '../helpers/run-here.js';
-import { scratchFolder, type RunResult } from '../helpers/run.js';
+import { run as spawn, scratchFolder, type RunResult } from '../helpers/run.js';
 
 // A machine may have reserved more than one range: crashkernel=…,high takes another one below 4 GiB, crashkernel=…,cma up to four more, which
 // /proc/iomem does not name. No dump has any of them.
@@ -15,6 +15,7 @@ const fresh = (name: string): string => join(mkdtempSync(join(folder, 'x')), nam
 type Pair = readonly [start: bigint, end: bigint];
 const LOW: Pair = [0x50000000n, 0x51000000n];
 const HIGH: Pair = [0x180000000n, 0x181000000n];
+const BLOCK: Pair = [0x50000000n, 0x58000000n];
 const CMA: Pair = [0x1a0000000n, 0x1a8000000n];
 const RAM: readonly Pair[] = [
   [0x40000000n, 0x80000000n],
@@ -183,6 +184,74 @@ describe('x86_64, where nothing in the image names the low range', () => {
     expect(added(run(['sync', listing, '-n', '--iomem', iomemWith([LOW, HIGH]), '--json']))).toMatchObject([
       { action: 'remove', memory: json(LOW) },
     ]);
+  });
+});
+
+describe('plan, apply and watch take /proc/iomem', () => {
+  const listing = (path: string): unknown => {
+    const { elfcorehdr } = JSON.parse(run(['inspect', path, '--json']).stdout) as {
+      elfcorehdr: { memory: { start: string; size: number }[] };
+    };
+    return elfcorehdr.memory.map(({ start, size }) => rangeOf([BigInt(start), BigInt(start) + BigInt(size)]));
+  };
+
+  test('no memory of a range that it names is added', () => {
+    // The low range is a hole in what the elfcorehdr lists, of which nothing else says what it is.
+    expect(added(run(['plan', x86, '--add-memory', '0x50000000+16M', '--json']))).toHaveLength(1);
+    for (const command of [['plan'], ['apply', '-n'], ['apply', '-o', fresh('copy')]]) {
+      const result = run([command[0] ?? '', x86, ...command.slice(1), '--add-memory', '0x50000000+16M', '--iomem', iomemWith([LOW, HIGH])]);
+      expect(result).toMatchObject({ status: 4, stdout: '' });
+      expect(result.stderr).toContain(`the crashkernel range ${rangeOf(LOW)} in it`);
+    }
+  });
+
+  test('memory that it does not list is added with --force only', () => {
+    const plan = ['plan', x86, '--add-memory', '0x200000000+512M', '--json'];
+    expect(added(run([...plan, '--iomem', iomemWith([LOW, HIGH], [NEW])]))).toHaveLength(1);
+    const without = [...plan, '--iomem', iomemWith([LOW, HIGH], [[NEW[0] + 0x1000n, NEW[1]]])];
+    const result = run(without);
+    expect(result.status).toBe(4);
+    expect(result.stderr).toContain('cannot add memory 0x200000000-0x200000fff: found no System RAM there');
+    expect(result.stderr).toContain('--force');
+    expect(added(run([...without, '--force']))).toHaveLength(1);
+  });
+
+  test('what is listed already is no System RAM that is missed', () => {
+    expect(run(['plan', x86, '--add-memory', '0x60000000+16M', '--iomem', iomemWith([LOW, HIGH])])).toMatchObject({
+      status: 0,
+      stderr: '',
+    });
+  });
+
+  test('an image of another boot is refused', () => {
+    const iomem = iomemWith([LOW, [0x170000000n, 0x171000000n]], [NEW]);
+    const result = run(['plan', x86, '--add-memory', '0x200000000+512M', '--iomem', iomem]);
+    expect(result).toMatchObject({ status: 4, stdout: '' });
+    expect(result.stderr).toContain('the image is of another boot, or another machine');
+  });
+
+  test('watch: of a block what is RAM is added, and nothing of a crashkernel range', () => {
+    const image = packed(imageWith('x86_64', [BLOCK, HIGH], []));
+    // Blocks of 128 MiB: one with the low range in it, one with nothing else, and one that is RAM in part.
+    const part: Pair = [0x200000000n, 0x204000000n];
+    const events = ['10', '11', '64', '65'].map(
+      (block) => `ACTION=online\nSUBSYSTEM=memory\nDEVPATH=/devices/system/memory/memory${block}\n\n`,
+    );
+    const args = ['watch', image, '--memory-block-size', '128M', '--iomem', iomemWith([BLOCK, HIGH], [part]), '--json'];
+    const result = spawn(args, { input: events.join('') });
+    const reports = result.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { outcome: string; reason: string });
+    expect({
+      stderr: result.stderr.split('\n').filter((line) => line.includes('error')),
+      reports: reports.map(({ outcome }) => outcome),
+    }).toEqual({
+      stderr: [],
+      reports: ['nothing to do', 'nothing to do', 'applied', 'nothing to do'],
+    });
+    expect(reports[0]?.reason).toBe('no memory in it belongs into a dump');
+    expect(listing(image)).toContain(rangeOf(part));
   });
 });
 

@@ -39,9 +39,11 @@ function apply(
   const { qmp } = options;
   const image = qmp === undefined ? requireImage(path) : path;
   const changes = changesFrom(given, context.fileSystem);
-  const work = { planOptions: planOptionsFrom(options, context.fileSystem), changesFor: () => changes };
-  if (qmp === undefined) return planAndApply(context, requireImage(image), options, work);
+  const planOptions = planOptionsFrom(options, context.fileSystem);
+  const work = { planOptions, changesFor: () => changes };
+  const where = { ...options, machine: planOptions };
+  if (qmp === undefined) return planAndApply(context, requireImage(image), where, work);
   return import('../guest/patch-guest-command.js').then(({ patchGuestCommand }) =>
-    patchGuestCommand(context, image, { ...options, qmp }, { ...work, asksDevices: false, changesFor: () => ({ changes }) }),
+    patchGuestCommand(context, image, { ...where, qmp }, { ...work, asksDevices: false, changesFor: () => ({ changes }) }),
   );
 }

@@ -1,6 +1,7 @@
 import { refuseExisting } from '../../file/new-file.js';
 import { closeImage } from '../../image/open.js';
 import { packImage, segmentSources } from '../../image/pack/pack.js';
+import { readMachineState } from '../../machine/read-machine-state.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { openImageFrom } from '../open-image.js';
 import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
@@ -11,6 +12,7 @@ import { writingSegments } from '../progress-of.js';
 interface CaptureOptions extends CommonOptions, ImageOptions {
   output: string;
   iomem?: string;
+  deviceTree?: string;
   overwrite?: boolean;
 }
 
@@ -21,6 +23,7 @@ export const captureCommand: CommandDefinition = {
       .argument('<memory>', IMAGE_ARGUMENT.replace(/^.*: /, ''))
       .requiredOption('-o, --output <image>', 'the new image')
       .option('--iomem <file>', 'take the crashkernel range from there (default /proc/iomem for /proc/kcore)')
+      .option('--device-tree <path>', 'take it from /chosen there, where --iomem has none (default /proc/device-tree for /proc/kcore)')
       .option('--overwrite', 'replace an existing output file');
     addImageOptions(command).action((source: string, options: CaptureOptions) => {
       act(options, (context) => capture(context, source, options));
@@ -30,8 +33,11 @@ export const captureCommand: CommandDefinition = {
 
 function capture({ fileSystem, console, progress }: Context, source: string, options: CaptureOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
-  const where = options.iomem === undefined ? options : { ...options, crashKernelFrom: options.iomem };
-  const image = openImageFrom(fileSystem, source, where, progress);
+  const { iomem, deviceTree } = options;
+  const image = openImageFrom({ fileSystem, console, progress }, source, {
+    ...options,
+    machine: readMachineState(fileSystem, { iomem, deviceTree }),
+  });
   try {
     const segments = segmentSources(image);
     progress.during(writingSegments(options.output, segments), () => {

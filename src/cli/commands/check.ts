@@ -28,7 +28,7 @@ export const checkCommand: CommandDefinition = {
 
 function check({ fileSystem, console, progress }: Context, path: string, options: CheckOptions): Outcome {
   const state = stateFrom(options, fileSystem);
-  const image = openImageFrom(fileSystem, path, options, progress);
+  const image = openImageFrom({ fileSystem, console, progress }, path, { ...options, machine: state });
   try {
     const result = progress.during(hashing(image), () => checkImage(image, state));
     console.result(

@@ -19,9 +19,9 @@ export const diffCommand: CommandDefinition = {
 };
 
 function diff({ fileSystem, console, progress }: Context, before: string, after: string, options: ImageOptions & CommonOptions): Outcome {
-  const first = openImageFrom(fileSystem, before, options, progress);
+  const first = openImageFrom({ fileSystem, console, progress }, before, options);
   try {
-    const second = openImageFrom(fileSystem, after, options, progress);
+    const second = openImageFrom({ fileSystem, console, progress }, after, options);
     try {
       const difference = progress.during(comparing(first, second), () => diffImages(first, second));
       console.result(

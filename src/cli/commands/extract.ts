@@ -43,7 +43,7 @@ export const extractCommand: CommandDefinition = {
 };
 
 function extract({ fileSystem, console, progress }: Context, path: string, names: readonly string[], options: ExtractOptions): Outcome {
-  const image = openImageFrom(fileSystem, path, options, progress);
+  const image = openImageFrom({ fileSystem, console, progress }, path, options);
   try {
     const overwrite = options.overwrite === true;
     const all = segmentSources(image).map((source, index): Extracted => ({

@@ -31,7 +31,7 @@ export const inspectCommand: CommandDefinition = {
 };
 
 function inspect({ fileSystem, console, progress }: Context, path: string, options: InspectOptions): Outcome {
-  const image = openImageFrom(fileSystem, path, options, progress);
+  const image = openImageFrom({ fileSystem, console, progress }, path, options);
   try {
     if (options.fdt === true) {
       if (image.fdt === null) throw new KdumpError('input', 'the image has no FDT', { file: path });

@@ -30,17 +30,18 @@ export const reportCommand: CommandDefinition = {
   },
 };
 
-async function report({ fileSystem, console, version }: Context, path: string, options: ReportOptions): Promise<Outcome> {
+async function report({ fileSystem, console, progress, version }: Context, path: string, options: ReportOptions): Promise<Outcome> {
   const { output, overwrite = false } = options;
   refuseExisting(fileSystem, output, overwrite);
   refuseInput(fileSystem, output, [path, ...(options.before === undefined ? [] : [options.before])]);
   // The page's style and text are of use to this command alone.
   const { renderReport } = await import('../../report/page.js');
   const state = stateFrom(options, fileSystem);
-  const image = openImageFrom(fileSystem, path, options);
+  const where = { ...options, machine: state };
+  const image = openImageFrom({ fileSystem, console, progress }, path, where);
   let before: KdumpImage | undefined;
   try {
-    before = options.before === undefined ? undefined : openImageFrom(fileSystem, options.before, options);
+    before = options.before === undefined ? undefined : openImageFrom({ fileSystem, console, progress }, options.before, where);
     const page = renderReport({
       image,
       check: checkImage(image, state),

@@ -41,16 +41,17 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const state = stateFrom(options, context.fileSystem);
   // A machine's state is what is there now, so nodes of CPUs that are gone go.
   const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree, iomem: state.iomem };
+  const where = { ...options, machine: state };
   if (qmp === undefined) {
     const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
-    return planAndApply(context, requireImage(image), options, { planOptions, changesFor, plan: planPossible });
+    return planAndApply(context, requireImage(image), where, { planOptions, changesFor, plan: planPossible });
   }
   return Promise.all([import('../guest/patch-guest-command.js'), import('../guest/guest-state.js')]).then(
     ([{ patchGuestCommand }, { changesToGuestState }]) =>
       patchGuestCommand(
         context,
         image,
-        { ...options, qmp },
+        { ...where, qmp },
         { planOptions, plan: planPossible, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state) },
       ),
   );

@@ -15,6 +15,7 @@ export const watchCommand: CommandDefinition = {
       .optionsGroup('Events:')
       .option('--memory-block-size <size>', 'what memory32 is: /sys/devices/system/memory/block_size_bytes', operand(parseBlockSize))
       .option('--memory-blocks <dir>', 'where that and the state of new blocks are read: /sys/devices/system/memory')
+      .option('--iomem <file>', 'the memory of the machine, read anew at each burst: crashkernel ranges, and where there is System RAM')
       .option('--device-tree <path>', 'the live device tree, read anew at each burst: a dtb, or a directory such as /proc/device-tree')
       .option('--settle <ms>', 'how long it has to be quiet before a burst is written (default 50)', operand(parseMilliseconds))
       .optionsGroup('Writing:')

@@ -4,13 +4,14 @@ import type { FileSystem } from '../../file/file-system.js';
 import { readWholeFile } from '../../file/input-file.js';
 import { HEAD_SIZE, expectingFile } from '../../image/containers/known-files.js';
 import type { PlanOptions } from '../../plan/plan.js';
-import { readDeviceTree } from '../../machine/read-machine-state.js';
+import { readMachineState } from '../../machine/read-machine-state.js';
 import { MAX_CHANGE_FILE, parseChanges, type Change } from '../../machine/changes.js';
 import { parseCpuIds, parseRange } from '../../text/numbers.js';
 import { operand } from './operand.js';
 
 /** Values of the options that describe changes. Changes of several options are in the order given. */
 export interface ChangeOptions {
+  iomem?: string;
   deviceTree?: string;
   compat?: 'linux';
   pruneCpus?: boolean;
@@ -41,6 +42,7 @@ export function addChangeOptions(command: Command, given: ChangeArgument[]): Com
       'a change file, JSON or NDJSON; - for standard input',
       keep((file) => ({ file })),
     )
+    .option('--iomem <file>', 'the memory of the machine: crashkernel ranges, and where there is System RAM')
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
     .option('--prune-cpus', "--remove-cpu also deletes the CPU's node")
     .option('--force', 'go on where a refusal says that it is forcible')
@@ -59,12 +61,12 @@ export function changesFrom(given: readonly ChangeArgument[], fileSystem: FileSy
   return given.flatMap((argument) => ('file' in argument ? readChanges(fileSystem, argument.file) : argument));
 }
 
-export function planOptionsFrom({ deviceTree, compat, pruneCpus, force }: ChangeOptions, fileSystem: FileSystem): PlanOptions {
+export function planOptionsFrom({ iomem, deviceTree, compat, pruneCpus, force }: ChangeOptions, fileSystem: FileSystem): PlanOptions {
   return {
     compat,
     pruneCpus,
     force,
-    deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
+    ...readMachineState(fileSystem, { iomem, deviceTree }),
   };
 }
 

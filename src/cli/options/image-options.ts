@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { FORMAT_NAMES, type ImageFormat } from '../../image/containers/recognise.js';
+import type { MachineState } from '../../machine/machine-state.js';
 import type { Range } from '../../memory/range.js';
 import { parseMapping, parseNumber, parseRange, type Mapping } from '../../text/numbers.js';
 import { operand, repeated } from './operand.js';
@@ -11,8 +12,8 @@ export interface ImageOptions {
   map?: readonly Mapping[];
   crashKernel?: Range;
   kexecLog?: string;
-  /** A copy of /proc/iomem to take the crashkernel range from. */
-  crashKernelFrom?: string;
+  /** What other options say of the machine, which may be where its crashkernel range is. */
+  machine?: MachineState;
 }
 
 /** Of the argument that every command with image options has. */

@@ -1,8 +1,9 @@
+import { memoryWanted } from '../../check/crash-kernel.js';
 import { printable, within } from '../../errors.js';
 import type { GuestDevices } from '../../guest/devices.js';
 import { compareGuest, pluggedIn, type GuestDifference } from '../../guest/guest-changes.js';
 import { OwnUpdates } from '../../guest/own-updates.js';
-import { directoryReader, readDeviceTree } from '../../machine/read-machine-state.js';
+import { directoryReader, readDeviceTree, readIomem } from '../../machine/read-machine-state.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { blockState, readBlockSize } from '../../machine/memory-blocks.js';
@@ -16,6 +17,7 @@ import type { Context } from '../command.js';
 import type { WatchOptions } from '../options/watch-options.js';
 import { devicesOfGuest, patchGuest, type GuestSession } from '../guest/guest-session.js';
 import { openForPatchingFrom, openImageFrom } from '../open-image.js';
+import { NO_PROGRESS } from '../progress.js';
 
 /** What became of a burst. */
 export interface PatchedBurst {
@@ -52,7 +54,9 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
   const blockSize =
     options.memoryBlockSize ??
     (memoryBlocks === undefined ? undefined : within({ file: memoryBlocks }, () => readBlockSize(reader, memoryBlocks)));
-  closeImage(openImageFrom(fileSystem, path, imageOptions, context.progress));
+  closeImage(openImageFrom(context, path, imageOptions));
+  // What is to be said of the place was said.
+  const silently = { fileSystem, progress: NO_PROGRESS, console: { note: () => undefined, detail: () => undefined } };
   const removedThreads = new Set<number>();
   const ownUpdates = new OwnUpdates();
   /** Devices that the image has, or had until an event took them away: the guest knows better than QEMU whether it uses a device. */
@@ -77,8 +81,10 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
   const planFor = (events: readonly WatchEvent[], devices: GuestDevices | undefined) => {
     return (opened: KdumpImage): BurstPlan => {
       const deviceTree = options.deviceTree === undefined ? undefined : readDeviceTree(fileSystem, options.deviceTree, DRC_NODES);
+      const iomem = options.iomem === undefined ? undefined : readIomem(fileSystem, options.iomem);
       const resolving: ResolveContext = {
         image: opened,
+        memoryWanted: iomem === undefined ? undefined : memoryWanted(opened, { iomem, deviceTree }),
         blockSize,
         blockState: memoryBlocks === undefined ? undefined : (name) => blockState(reader, memoryBlocks, name),
         deviceTree,
@@ -87,7 +93,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       };
       seen = devices === undefined ? [] : differencesOf(opened, devices);
       const noticed = seen.map(({ text, changes }): WatchEvent => ({ source: 'qmp', line: undefined, text, changes }));
-      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree });
+      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree, iomem });
     };
   };
 
@@ -104,14 +110,14 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
 
   const patchFile = (plan: (opened: KdumpImage) => BurstPlan): Patched => {
     if (dryRun) {
-      const opened = openImageFrom(fileSystem, path, imageOptions);
+      const opened = openImageFrom(silently, path, imageOptions);
       try {
         return { burst: plan(opened), written: 0 };
       } finally {
         closeImage(opened);
       }
     }
-    const { target, image: opened, recovery } = openForPatchingFrom(fileSystem, path, imageOptions, { live: options.live });
+    const { target, image: opened, recovery } = openForPatchingFrom(silently, path, imageOptions, { live: options.live });
     try {
       if (recovery !== 'none') console.note(`a patch that was interrupted before is ${recovery}`);
       const burst = plan(opened);

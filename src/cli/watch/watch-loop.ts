@@ -1,4 +1,5 @@
 import { KdumpError, printable } from '../../errors.js';
+import { readMachineState } from '../../machine/read-machine-state.js';
 import { EventReader } from '../../machine/events/event-reader.js';
 import { needsImage } from '../../watch/resolve.js';
 import type { WatchEvent } from '../../watch/event.js';
@@ -25,7 +26,10 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  *
  * @throws KdumpError when the image cannot be opened at the start
  */
-export async function watch(context: Context, image: string | undefined, options: WatchOptions): Promise<Outcome> {
+export async function watch(context: Context, image: string | undefined, given: WatchOptions): Promise<Outcome> {
+  const { iomem, deviceTree } = given;
+  // Memory comes and goes, the crashkernel ranges stay while a machine runs.
+  const options = { ...given, machine: readMachineState(context.fileSystem, { iomem, deviceTree }) };
   const guest = options.qmp === undefined ? undefined : await openGuest(context, options.qmp, image, options);
   try {
     const printer = new EventPrinter(context.console, options.json === true);
