@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export const LONG = [
   'test/long/**/*.test.ts',
   'test/report/browser.test.ts',
+  'test/guest/deadline.test.ts',
   'test/guest/qemu.test.ts',
   'test/guest/virtio-mem.test.ts',
   'test/conformance/qemu-dumps.test.ts',

@@ -9,7 +9,12 @@ export interface Paused<T> {
   readonly pausedMs: number;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** How long a guest stands still at most, whatever becomes of this process. */
+export const PAUSE_DEADLINE_S = 10;
+/** No first byte is written later than this. What was begun may take the rest of the time, to be finished or taken back. */
+const LATEST_START_MS = 5000;
+/** SIGTSTP too: a terminal's Ctrl-Z would stop this process in the pause. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGTSTP'] as const;
 /** States in which the memory of a guest is on its way to or from elsewhere. */
 const MOVING = ['inmigrate', 'finish-migrate', 'postmigrate', 'colo', 'save-vm', 'restore-vm'];
 const MIGRATING = ['setup', 'active', 'pre-switchover', 'device', 'postcopy-active', 'postcopy-paused', 'postcopy-recover', 'wait-unplug'];
@@ -17,12 +22,14 @@ const MIGRATING = ['setup', 'active', 'pre-switchover', 'device', 'postcopy-acti
 /**
  * Pauses the guest while `work` runs. Unless somebody else paused it, it is resumed whatever happens: after an error by this process, and
  * after its end, of whatever kind, by a watchdog that was started before the guest was paused. A signal waits until the guest runs again.
+ * If this process is not done within {@link PAUSE_DEADLINE_S}, being stopped or waiting for a disk, the watchdog ends it and resumes the guest.
  *
- * @throws what `work` throws; KdumpError `io` when QEMU does not do as it is told; `refused` while the guest migrates
+ * @throws what `work` throws; KdumpError `io` when QEMU does not do as it is told, or not in time; `refused` while the guest migrates
  */
 export async function whilePaused<T>(qmp: Qmp, work: () => T): Promise<Paused<T>> {
   if (!(await isRunning(qmp))) return { result: work(), pausedMs: 0 };
-  const watchdog = await startWatchdog(qmp);
+  const begin = performance.now();
+  const watchdog = await startWatchdog(qmp, PAUSE_DEADLINE_S);
   const signals = new DeferredSignals();
   const clock = new PauseClock(qmp);
   let failure: { error: unknown } | undefined;
@@ -33,6 +40,8 @@ export async function whilePaused<T>(qmp: Qmp, work: () => T): Promise<Paused<T>
     await qmp.execute('stop');
     // QEMU tells of a pause before it answers the command. Without that, somebody else paused the guest since it was asked whether it runs.
     isOurs = clock.hasStopped;
+    if (!isOurs && (await isRunning(qmp))) throw new KdumpError('io', 'QEMU did not pause the guest', { file: qmp.path });
+    refuseLate(qmp, performance.now() - begin);
     result = work();
   } catch (error) {
     failure = { error };
@@ -53,6 +62,17 @@ export async function whilePaused<T>(qmp: Qmp, work: () => T): Promise<Paused<T>
   }
   if (failure !== undefined) throw failure.error;
   return { result: result as T, pausedMs: isOurs ? clock.milliseconds : 0 };
+}
+
+/** @throws KdumpError `io` after a time in which this process was stopped, or QEMU slow: the guest has to run again */
+function refuseLate({ path }: Qmp, milliseconds: number): void {
+  if (milliseconds <= LATEST_START_MS) return;
+  throw new KdumpError('io', 'the guest was paused for too long before anything was written', {
+    file: path,
+    found: `${Math.round(milliseconds)} ms`,
+    expected: `at most ${LATEST_START_MS}`,
+    remedy: 'nothing was written; try again',
+  });
 }
 
 /** @throws KdumpError `refused` while the guest migrates */
@@ -110,11 +130,11 @@ class PauseClock {
   }
 }
 
-/** Keeps signals that would end this process until the guest runs again; then they end it, unless somebody else listens for them. */
+/** Keeps signals that would end or stop this process until the guest runs again; then they do, unless somebody else listens for them. */
 class DeferredSignals {
-  private came: NodeJS.Signals | undefined;
+  private readonly came = new Set<NodeJS.Signals>();
   private readonly keep = (signal: NodeJS.Signals): void => {
-    this.came ??= signal;
+    this.came.add(signal);
   };
 
   constructor() {
@@ -125,6 +145,6 @@ class DeferredSignals {
     // Node hears of a signal only when it looks for events again.
     await new Promise((resolve) => setTimeout(resolve, 1));
     for (const signal of SIGNALS) process.off(signal, this.keep);
-    if (this.came !== undefined && process.listenerCount(this.came) === 0) process.kill(process.pid, this.came);
+    for (const signal of this.came) if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   }
 }
