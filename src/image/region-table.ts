@@ -1,10 +1,12 @@
 import { MACHINE_ORDER, dataView, machineWords, type ByteOrder } from '../bytes/byte-order.js';
 import { firstNonZero } from '../bytes/compare.js';
-import { SMALLEST_PAGE, contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { KdumpError } from '../errors.js';
+import { contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
+import { formatSize } from '../text/numbers.js';
 import { MAX_SEGMENTS } from './segment.js';
 
 /**
- * The purgatory's sha256_regions: up to 16 pairs `{u64 start, u64 length}`, the rest zero (struct kexec_sha_region in
+ * The purgatory's sha256_regions: up to 16 pairs `{u64 start, u64 length}` of whole pages, the rest zero (sanity_check_segment_list in kernel/kexec_core.c, struct kexec_sha_region in
  * include/linux/purgatory.h, struct sha256_region in kexec-tools' kexec-sha256.h). It alone tells which segments the digest covers.
  */
 export interface RegionTable {
@@ -17,9 +19,6 @@ export interface RegionTable {
 const ENTRY_SIZE = 16;
 export const REGION_TABLE_SIZE = MAX_SEGMENTS * ENTRY_SIZE;
 
-/** Segments begin and end on page boundaries (sanity_check_segment_list in kernel/kexec_core.c). */
-const PAGE_MASK = SMALLEST_PAGE - 1n;
-
 /**
  * The region table in the purgatory segment's `bytes`, which begin at `address`: at least one entry, each one of `segments` to the byte.
  *
@@ -27,7 +26,15 @@ const PAGE_MASK = SMALLEST_PAGE - 1n;
  */
 export function findRegionTable(bytes: Uint8Array, address: bigint, segments: readonly Range[], order: ByteOrder): RegionTable | undefined {
   const known = new Map(segments.map((segment) => [segment.start, segment.end]));
-  return search(bytes, address, order, (region) => known.get(region.start) === region.end);
+  const entries = new Entries(bytes, order);
+  return firstTable(
+    entries,
+    address,
+    order,
+    entries.firstOnes(),
+    (region) => known.get(region.start) === region.end,
+    () => true,
+  );
 }
 
 /** A segment that is known otherwise, at least in part: an entry that starts where it does holds it whole. */
@@ -48,8 +55,7 @@ export function findRegionTableByShape(
   expected: readonly ExpectedRegion[],
   order: ByteOrder,
 ): RegionTable | undefined {
-  const plausible = (region: Range): boolean =>
-    contains(crashKernel, region) && (region.start & PAGE_MASK) === 0n && (region.end & PAGE_MASK) === 0n;
+  const plausible = (region: Range): boolean => contains(crashKernel, region);
   const acceptsTable = ({ address: at, regions }: RegionTable): boolean => {
     const itself = rangeOfSize(at, BigInt(REGION_TABLE_SIZE));
     return (
@@ -61,93 +67,131 @@ export function findRegionTableByShape(
     );
   };
   const needed = expected.find(({ alwaysCovered }) => alwaysCovered)?.range;
+  const entries = new Entries(bytes, order);
   // The crashkernel range may be gigabytes: looking for the bytes of one start is many times as fast as looking at each place.
-  return needed === undefined || needed.start === 0n
-    ? search(bytes, address, order, plausible, acceptsTable)
-    : firstTable(bytes, address, order, placesWith(needed.start, bytes, order), plausible, acceptsTable);
+  const places = needed === undefined || needed.start === 0n ? entries.firstOnes() : entries.firstOfThoseWith(needed.start, order);
+  return firstTable(entries, address, order, places, plausible, acceptsTable);
 }
 
-/** Offsets, ascending, where a table would have to begin that has an entry with this start. */
-function placesWith(start: bigint, bytes: Uint8Array, order: ByteOrder): number[] {
-  const word = Buffer.alloc(8);
-  dataView(word).setBigUint64(0, start, order === 'lsb');
-  // Zeros are everywhere in memory, so they do not come first in what is looked for.
-  const skipped = firstNonZero(word);
-  const wanted = word.subarray(skipped);
-  const memory = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const places = new Set<number>();
-  for (let hit = memory.indexOf(wanted, skipped); hit >= 0; hit = memory.indexOf(wanted, hit + 1)) {
-    const entry = hit - skipped;
-    if (entry % 8 !== 0) continue;
-    for (let index = 0; index < MAX_SEGMENTS && entry >= index * ENTRY_SIZE; index += 1) places.add(entry - index * ENTRY_SIZE);
-  }
-  return [...places].filter((at) => at + REGION_TABLE_SIZE <= bytes.length).sort((a, b) => a - b);
-}
-
-function search(
-  bytes: Uint8Array,
-  address: bigint,
-  order: ByteOrder,
-  acceptsEntry: (region: Range) => boolean,
-  acceptsTable: (table: RegionTable) => boolean = () => true,
-): RegionTable | undefined {
-  return firstTable(bytes, address, order, likelyPlaces(bytes, order), acceptsEntry, acceptsTable);
-}
-
-/** Most of memory fails on the low 12 bits of the first start, without making a bigint. */
-function* likelyPlaces(bytes: Uint8Array, order: ByteOrder): Generator<number> {
-  const words = machineWords(bytes);
-  const mask = order === MACHINE_ORDER ? 0xfff : 0xff0f0000;
-  const [low, high] = order === 'lsb' ? [0, 1] : [1, 0];
-  const last = (bytes.length - REGION_TABLE_SIZE) / 4;
-  for (let at = 0; at <= last; at += 2) {
-    const word = words[at + low] as number;
-    if ((word & mask) === 0 && (word !== 0 || words[at + high] !== 0)) yield 4 * at;
-  }
-}
+/** Whole tables that something contradicts; memory that is full of them is not looked through. */
+const MAX_CONTRADICTED = 4096;
 
 function firstTable(
-  bytes: Uint8Array,
+  entries: Entries,
   address: bigint,
   order: ByteOrder,
   places: Iterable<number>,
   acceptsEntry: (region: Range) => boolean,
   acceptsTable: (table: RegionTable) => boolean,
 ): RegionTable | undefined {
-  const view = dataView(bytes);
-  const little = order === 'lsb';
+  const view = dataView(entries.bytes);
+  let contradicted = 0;
   for (const at of places) {
-    const regions = readEntries(view, at, little, acceptsEntry);
-    if (regions === undefined || followsEntry(view, at, little)) continue;
+    const count = entries.countOfTable(at);
+    if (count === undefined) continue;
+    const regions = readEntries(view, at, count, order === 'lsb');
     const table = { address: address + BigInt(at), regions };
-    if (acceptsTable(table)) return table;
+    if (regions.every(acceptsEntry) && acceptsTable(table)) return table;
+    contradicted += 1;
+    if (contradicted > MAX_CONTRADICTED) {
+      throw new KdumpError('input', 'too much of this memory looks like the region table of a purgatory', {
+        found: `more than ${MAX_CONTRADICTED} of them in ${bytesOf(entries)}`,
+        remedy: 'give the segment table with --kexec-log',
+      });
+    }
   }
   return undefined;
 }
 
-function readEntries(view: DataView, at: number, little: boolean, accepts: (region: Range) => boolean): Range[] | undefined {
-  const regions: Range[] = [];
-  for (let index = 0; index < MAX_SEGMENTS; index += 1) {
+function bytesOf({ bytes }: Entries): string {
+  return formatSize(BigInt(bytes.length));
+}
+
+function readEntries(view: DataView, at: number, count: number, little: boolean): Range[] {
+  return Array.from({ length: count }, (_, index) => {
     const start = view.getBigUint64(at + index * ENTRY_SIZE, little);
-    const length = view.getBigUint64(at + index * ENTRY_SIZE + 8, little);
-    if (start === 0n && length === 0n) {
-      return regions.length > 0 && isZero(view, at + index * ENTRY_SIZE, at + REGION_TABLE_SIZE) ? regions : undefined;
-    }
-    const region = { start, end: start + length };
-    if (length === 0n || !accepts(region)) return undefined;
-    regions.push(region);
+    return { start, end: start + view.getBigUint64(at + index * ENTRY_SIZE + 8, little) };
+  });
+}
+
+/**
+ * Memory as entries of a table, 16 bytes each at a multiple of 8. Nearly all of it is told from one by a few bits, without making a bigint; whatever
+ * is in it, each place costs a bounded number of looks.
+ */
+class Entries {
+  private readonly words: Uint32Array;
+  private readonly low: 0 | 1;
+  private readonly mask: number;
+  /** Where a table would have to begin to be whole. */
+  private readonly last: number;
+
+  constructor(
+    readonly bytes: Uint8Array,
+    order: ByteOrder,
+  ) {
+    this.words = machineWords(bytes);
+    this.low = order === 'lsb' ? 0 : 1;
+    this.mask = order === MACHINE_ORDER ? 0xfff : 0xff0f0000;
+    this.last = bytes.length - REGION_TABLE_SIZE;
   }
-  return regions;
-}
 
-/** Whether the 16 bytes before look like an entry too: then this is not the first one, and what the whole table covers is not known. */
-function followsEntry(view: DataView, at: number, little: boolean): boolean {
-  if (at < ENTRY_SIZE) return false;
-  const [start, length] = [view.getBigUint64(at - ENTRY_SIZE, little), view.getBigUint64(at - 8, little)];
-  return start !== 0n && length !== 0n && (start & PAGE_MASK) === 0n && (length & PAGE_MASK) === 0n;
-}
+  /** Offsets, ascending, of entries that follow none: what a table covers whose first entry is not known is not known. */
+  *firstOnes(): Generator<number> {
+    const { words, low, mask, last } = this;
+    for (let at = 0; at <= last; at += 8) {
+      const word = words[(at >>> 2) + low] as number;
+      if ((word & mask) === 0 && this.isEntry(at) && !this.isEntry(at - ENTRY_SIZE)) yield at;
+    }
+  }
 
-function isZero(view: DataView, from: number, to: number): boolean {
-  for (let at = from; at < to; at += 4) if (view.getUint32(at) !== 0) return false;
-  return true;
+  /** Those of {@link firstOnes} that an entry with this start follows, or that are one. */
+  *firstOfThoseWith(start: bigint, order: ByteOrder): Generator<number> {
+    const word = Buffer.alloc(8);
+    dataView(word).setBigUint64(0, start, order === 'lsb');
+    // Zeros are everywhere in memory, so they do not come first in what is looked for.
+    const skipped = firstNonZero(word);
+    const wanted = word.subarray(skipped);
+    const memory = Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+    // Up to where entries that follow each other were looked at, for those at each of the two places in 16 bytes.
+    const done = [0, 0];
+    for (let hit = memory.indexOf(wanted, skipped); hit >= 0; hit = memory.indexOf(wanted, hit + 1)) {
+      const entry = hit - skipped;
+      const place = (entry >>> 3) & 1;
+      if (entry % 8 !== 0 || entry < (done[place] as number) || !this.isEntry(entry)) continue;
+      let first = entry;
+      while (this.isEntry(first - ENTRY_SIZE)) first -= ENTRY_SIZE;
+      let end = entry + ENTRY_SIZE;
+      while (this.isEntry(end)) end += ENTRY_SIZE;
+      done[place] = end;
+      if (first <= this.last && entry < first + REGION_TABLE_SIZE) yield first;
+    }
+  }
+
+  /** How many entries the table at `at` has, the rest of it being zero; undefined where it is none. */
+  countOfTable(at: number): number | undefined {
+    for (let index = 0; index < MAX_SEGMENTS; index += 1) {
+      const entry = at + index * ENTRY_SIZE;
+      if (this.isEntry(entry)) continue;
+      return index > 0 && this.isZero(entry, at + REGION_TABLE_SIZE) ? index : undefined;
+    }
+    return MAX_SEGMENTS;
+  }
+
+  /** Whether whole pages begin at `at`, and how many. */
+  private isEntry(at: number): boolean {
+    const { words, low, mask } = this;
+    const word = at >>> 2;
+    if (at < 0 || word + 4 > words.length) return false;
+    return (
+      ((words[word + low] as number) & mask) === 0 &&
+      ((words[word + 2 + low] as number) & mask) === 0 &&
+      (words[word] !== 0 || words[word + 1] !== 0) &&
+      (words[word + 2] !== 0 || words[word + 3] !== 0)
+    );
+  }
+
+  private isZero(from: number, to: number): boolean {
+    for (let word = from >>> 2; word < to >>> 2; word += 1) if (this.words[word] !== 0) return false;
+    return true;
+  }
 }

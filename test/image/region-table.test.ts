@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { REGION_TABLE_SIZE, findRegionTable, findRegionTableByShape } from '../../src/image/region-table.js';
 import { rangeOfSize, type Range } from '../../src/memory/range.js';
+import { thrown } from '../helpers/thrown.js';
 
 const AT = 0x22a20000n;
 const SEGMENTS = [rangeOfSize(0x20000000n, 0x2990000n), rangeOfSize(0x22990000n, 0x10000n), rangeOfSize(0x22a30000n, 0x130000n)] as const;
@@ -110,6 +111,40 @@ describe.each(ORDERS)('%s', (order) => {
       expect(find(kernel, initrd)).toBeDefined();
       expect(find(kernel, { start: backup.start, end: backup.end + 0x1000n })).toBeDefined();
       expect(find(kernel, { start: backup.start, end: backup.end - 0x1000n })).toBeUndefined();
+    });
+  });
+});
+
+describe('memory that is full of what a table is made of', () => {
+  const needed = [{ range: SEGMENTS[1], alwaysCovered: true }];
+  const filledWith = (words: readonly bigint[], size = 1 << 20): Uint8Array => {
+    const view = new DataView(new ArrayBuffer(size));
+    for (let at = 0; at < size; at += 8) view.setBigUint64(at, words[(at / 8) % words.length] ?? 0n, true);
+    return new Uint8Array(view.buffer);
+  };
+
+  test.each([
+    ['entries without an end', [SEGMENTS[1].start, 0x1000n]],
+    ['entries at both places in 16 bytes', [SEGMENTS[1].start]],
+    ['one entry, then something else', [SEGMENTS[1].start, 0x10000n, 1n]],
+    ['entries and zeros', [SEGMENTS[1].start, 0x10000n, 0n, 0n]],
+  ])('%s: no table', (_, words) => {
+    for (const expected of [needed, []])
+      expect(findRegionTableByShape(filledWith(words), AT, CRASH_KERNEL, expected, 'lsb')).toBeUndefined();
+  });
+
+  test('a table behind more entries than it could have is found, where its own first one follows none', () => {
+    const bytes = filledWith([SEGMENTS[1].start, 0x1000n]);
+    bytes.fill(0, 0x8000);
+    bytes.set(purgatory([SEGMENTS[1]], 0, 'lsb', 0, REGION_TABLE_SIZE), 0x8010);
+    expect(findRegionTableByShape(bytes, AT, CRASH_KERNEL, needed, 'lsb')?.regions).toEqual([SEGMENTS[1]]);
+  });
+
+  test('whole tables that something contradicts: given up after some thousands', () => {
+    const table = [SEGMENTS[1].start, 0x1000n, ...Array<bigint>(31).fill(0n)];
+    expect(thrown(() => findRegionTableByShape(filledWith(table, 2 << 20), AT, CRASH_KERNEL, needed, 'lsb'))).toMatchObject({
+      kind: 'input',
+      problem: 'too much of this memory looks like the region table of a purgatory',
     });
   });
 });
