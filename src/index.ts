@@ -58,7 +58,7 @@ export { packImage, segmentSources, sourceOfBytes, type SegmentSource } from './
 export { parseManifest, type Manifest, type ManifestContents, type ManifestDigest, type ManifestSegment } from './image/pack/manifest.js';
 export { manifestSources } from './image/pack/manifest-sources.js';
 export { architectureNamed, architectures } from './arch/registry.js';
-export type { Architecture, ArchitectureName } from './arch/architecture.js';
+export type { Architecture, MemoryNodes, ArchitectureName } from './arch/architecture.js';
 
 // The elfcorehdr by itself
 export { encodeElfcorehdr, parseElfcorehdr, type Elfcorehdr } from './elf/elfcorehdr.js';
@@ -80,6 +80,7 @@ export type {
   SetProperty,
   SetReservation,
 } from './fdt/edit/edit.js';
+export type { TreeNode } from './fdt/tree-node.js';
 export { encodeCells, encodeString, readCells, stringList } from './fdt/cells.js';
 export { formatDts } from './fdt/dts.js';
 
@@ -89,7 +90,8 @@ export { machineCrashKernel, type MachineCrashKernel } from './machine/crash-ker
 export { crashKernelRanges, parseIomem, systemRam, type IomemEntry } from './machine/iomem.js';
 export { readDeviceTreeDirectory, type DeviceTreeNode, type DirectoryReader } from './machine/device-tree.js';
 export { deviceTreeOfFdt } from './machine/device-tree-blob.js';
-export { readOfflineMemory } from './machine/memory-blocks.js';
+export { readMemoryNodes, readOfflineMemory } from './machine/memory-blocks.js';
+export type { NodeRange } from './memory/node-ranges.js';
 
 // Ranges, files, errors
 export { formatRange, rangeInclusive, rangeOfSize, sizeOf, type Range } from './memory/range.js';

@@ -1,10 +1,20 @@
 import type { ByteOrder } from '../bytes/byte-order.js';
 import type { Fdt } from '../fdt/fdt.js';
+import type { TreeNode } from '../fdt/tree-node.js';
+import type { NodeRange } from '../memory/node-ranges.js';
 import type { Range } from '../memory/range.js';
 import type { CpuCloning } from './cpu-cloning.js';
 
 /** As the kernel and Debian name them; `ppc64` is big endian. */
 export type ArchitectureName = 'ppc64le' | 'ppc64' | 'x86_64' | 'aarch64' | 'riscv64' | 'loongarch64' | 's390x';
+
+/** What a device tree says of the NUMA nodes of memory. */
+export interface MemoryNodes {
+  /** Ascending and disjoint; memory whose node is not told is not in it. */
+  readonly ranges: readonly NodeRange[];
+  /** The node of all memory, where the tree has one only. */
+  readonly only: number | undefined;
+}
 
 /** What differs between architectures in a kdump image. One file an architecture gives one of these; everything else is common code. */
 export interface Architecture {
@@ -18,6 +28,10 @@ export interface Architecture {
   readonly kernelText: boolean;
   /** Whether RAM ranges that touch become one PT_LOAD: yes where they come from memblock, no where each System RAM resource stays. */
   readonly mergesAdjacent: boolean;
+  /** NUMA nodes by a device tree, where its kernel joins ranges within a node only; undefined where the tree does not show memory. */
+  readonly memoryNodes?: (root: TreeNode, of: 'machine' | 'image') => MemoryNodes | undefined;
+  /** Memory on devices that a dump has to leave out, by a device tree. */
+  readonly deviceMemory?: (root: TreeNode) => Range[];
   /** Whether its kdump images have an FDT that describes the CPUs. */
   readonly hasFdt: boolean;
   /** Memory that the kernel leaves out of the dump, wherever it is RAM. */

@@ -6,6 +6,7 @@ import type { Fdt } from '../fdt/fdt.js';
 import { rangeOfSize, type Range } from '../memory/range.js';
 import type { Architecture } from './architecture.js';
 import { SERVERS, ppc64Cpus } from './ppc64-cpu.js';
+import { coherentDeviceMemory, memoryNodes } from './ppc64-memory.js';
 
 /** 64-bit PowerPC: arch/powerpc/kexec. Ranges come from memblock, which joins neighbours (get_crash_memory_ranges in ranges.c). */
 const common = {
@@ -13,6 +14,8 @@ const common = {
   pageSizes: [0x10000n, 0x1000n],
   kernelText: false,
   mergesAdjacent: true,
+  memoryNodes,
+  deviceMemory: coherentDeviceMemory,
   hasFdt: true,
   alwaysHasPurgatory: true,
   // All possible CPUs have a crash_notes file in sysfs, which is what kexec-tools goes by.

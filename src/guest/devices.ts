@@ -1,4 +1,5 @@
 import { KdumpError } from '../errors.js';
+import type { NodeRange } from '../memory/node-ranges.js';
 import { ADDRESS_SPACE_END, byStart, type Range } from '../memory/range.js';
 import { OddNumber, type JsonObject, type JsonValue } from '../text/strict-json.js';
 import { mappedRanges } from './flat-view.js';
@@ -8,6 +9,8 @@ import { objectOf, type Qmp } from './qmp.js';
 export interface Dimm {
   readonly id: string;
   readonly range: Range;
+  /** The guest's NUMA node that it is in; undefined where QEMU does not tell. */
+  readonly node: number | undefined;
 }
 
 /** A device of whose memory the guest alone knows how much it uses, and which part: virtio-mem, or a kind that this program does not know. */
@@ -69,7 +72,8 @@ export async function devicesOf(qmp: Qmp): Promise<GuestDevices> {
     if (kind === 'dimm' || NO_RAM.has(kind)) {
       const range = rangeOf(start, size);
       if (range === null) throw unexpected(qmp, 'query-memory-devices');
-      if (kind === 'dimm') dimms.push({ id: name, range });
+      const node = data.get('node');
+      if (kind === 'dimm') dimms.push({ id: name, range, node: typeof node === 'number' ? node : undefined });
       else noRam.push(range);
     } else unclear.push({ id: name, kind, range: rangeOf(start, integer(data.get('max-size'))), plugged: size ?? null });
   }
@@ -77,6 +81,11 @@ export async function devicesOf(qmp: Qmp): Promise<GuestDevices> {
   // Asked for after the list, so that a device that comes in between is in neither as gone.
   const view = await answer(qmp, 'human-monitor-command', { 'command-line': 'info mtree -f' });
   return { dimms, unclear, noRam, mapped: typeof view === 'string' ? mappedRanges(view) : null, cpus: await cpusOf(qmp) };
+}
+
+/** The NUMA nodes of DIMMs, as planning asks for them: on pseries Linux numbers nodes as QEMU does. */
+export function nodesOfDimms({ dimms }: Pick<GuestDevices, 'dimms'>): () => NodeRange[] {
+  return () => dimms.flatMap(({ range, node }) => (node === undefined ? [] : [{ range, node }]));
 }
 
 async function cpusOf(qmp: Qmp): Promise<CpuSlots | null> {

@@ -6,6 +6,9 @@ import { at, inside, readInteger, readObject, wrongValue } from '../text/json-fi
 import { MAX_CPU_ID, parseNumber, parseSize } from '../text/numbers.js';
 import type { JsonValue } from '../text/strict-json.js';
 
+/** More nodes no kernel has (CONFIG_NODES_SHIFT is at most 10). */
+const MAX_NODE = 1023;
+
 const ACTIONS: ReadonlyMap<string, ChangeAction> = new Map([
   ['add', 'add'],
   ['remove', 'remove'],
@@ -25,7 +28,7 @@ export function parseChange(value: JsonValue, place: string): Change {
   const memory = fields.get('memory');
   const cpu = fields.get('cpu');
   if (memory !== undefined && cpu !== undefined) throw at(place, 'both memory and cpu in one change', { expected: 'one of them' });
-  if (memory !== undefined) return { action, memory: parseMemory(memory, inside(place, 'memory')) };
+  if (memory !== undefined) return { action, ...parseMemory(memory, inside(place, 'memory')) };
   if (cpu !== undefined) return { action, cpu: parseCpu(cpu, inside(place, 'cpu')) };
   throw at(place, 'neither memory nor cpu in a change', { expected: 'one of them' });
 }
@@ -36,10 +39,18 @@ function parseAction(value: JsonValue | undefined, place: string): ChangeAction 
   return action;
 }
 
-function parseMemory(value: JsonValue, place: string): Range {
-  const fields = readObject(value, place, ['start', 'size']);
+function parseMemory(value: JsonValue, place: string): { memory: Range; node?: number } {
+  const fields = readObject(value, place, ['start', 'size', 'node']);
   const start = readInteger(fields.get('start'), inside(place, 'start'), parseNumber);
-  return { start, end: start + parseSizeFrom(start, fields.get('size'), inside(place, 'size')) };
+  const memory = { start, end: start + parseSizeFrom(start, fields.get('size'), inside(place, 'size')) };
+  const node = fields.get('node');
+  return node === undefined ? { memory } : { memory, node: parseNode(node, inside(place, 'node')) };
+}
+
+function parseNode(value: JsonValue, place: string): number {
+  const node = readInteger(value, place, parseNumber);
+  if (node > MAX_NODE) throw at(place, 'no number of a NUMA node', { found: hex(node), expected: `at most ${MAX_NODE}` });
+  return Number(node);
 }
 
 function parseCpu(value: JsonValue, place: string): CpuOfChange {

@@ -10,6 +10,8 @@ export type ChangeAction = 'add' | 'remove';
 export interface MemoryChange {
   readonly action: ChangeAction;
   readonly memory: Range;
+  /** Its NUMA node, by Linux's number: the kernel joins ranges within one only (docs/rules.md). */
+  readonly node?: number | undefined;
 }
 
 /** A CPU that appeared or went away. */
@@ -33,7 +35,7 @@ export type Change = MemoryChange | CpuChange;
 
 /** A change as `--json` prints it. It is also a change of a change file. */
 export type ChangeJson =
-  | { action: ChangeAction; memory: { start: string; size: number | string } }
+  | { action: ChangeAction; memory: { start: string; size: number | string; node?: number } }
   | {
       action: ChangeAction;
       cpu: {
@@ -53,7 +55,8 @@ export function formatChange(change: Change): string {
 /** The change in the one form that all its spellings come down to: addresses as `"0x…"`, properties as bytes. */
 export function changeToJson(change: Change): ChangeJson {
   if ('memory' in change) {
-    return { action: change.action, memory: { start: hex(change.memory.start), size: sizeToJson(sizeOf(change.memory)) } };
+    const { action, memory, node } = change;
+    return { action, memory: { start: hex(memory.start), size: sizeToJson(sizeOf(memory)), ...(node === undefined ? {} : { node }) } };
   }
   const { id, properties, crashNotes } = change.cpu;
   return {

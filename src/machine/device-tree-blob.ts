@@ -1,12 +1,16 @@
 import type { Fdt, FdtNode } from '../fdt/fdt.js';
+import { baseName } from '../fdt/tree-node.js';
 import type { DeviceTreeNode } from './device-tree.js';
 
-/** The root of `fdt` with those of its children that are named in `only`, as a device tree. */
+/** The root of `fdt` with those of its children that are named in `only`, with or without their unit address, as a device tree. */
 export function deviceTreeOfFdt(fdt: Fdt, only: readonly string[]): DeviceTreeNode {
   return {
     name: '',
     properties: propertiesOf(fdt.root),
-    children: only.flatMap((name) => fdt.root.child(name) ?? []).map(nodeOf),
+    children: fdt.root
+      .children()
+      .filter(({ name }) => only.includes(name) || only.includes(baseName(name)))
+      .map(nodeOf),
   };
 }
 

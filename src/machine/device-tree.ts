@@ -1,5 +1,6 @@
 import { KdumpError } from '../errors.js';
 import type { DirectoryEntry } from '../file/file-system.js';
+import { baseName } from '../fdt/tree-node.js';
 import { excerpt } from '../text/excerpt.js';
 
 /** A node of a live device tree. */
@@ -42,7 +43,7 @@ export const MAX_DEVICE_TREE_ENTRIES = 1_000_000;
  * a made-up name cannot be told from a real one here.
  *
  * @param path the directory of the root node; /proc/device-tree itself is a link, which the reader's `list` must follow
- * @param only names of the root's children to read, all others are left out; default: all of them
+ * @param only names of the root's children to read, with or without their unit address; all others are left out; default: all of them
  * @throws KdumpError `input`, with the path in `file`, for a link or device in the tree, an impossible name, or a tree beyond the limits
  */
 export function readDeviceTreeDirectory(reader: DirectoryReader, path: string, only?: readonly string[]): DeviceTreeNode {
@@ -68,7 +69,7 @@ class TreeWalk {
     const properties = new Map<string, Uint8Array>();
     const children: DeviceTreeNode[] = [];
     for (const entry of [...this.reader.list(path === '' ? '/' : path)].sort(byName)) {
-      if (entry.kind === 'directory' && only !== undefined && !only.includes(entry.name)) continue;
+      if (entry.kind === 'directory' && only?.includes(entry.name) === false && !only.includes(baseName(entry.name))) continue;
       const entryPath = `${path}/${entry.name}`;
       this.admit(entry, entryPath, depth + 1);
       if (entry.kind === 'directory') children.push(this.node(entryPath, entry.name, depth + 1));

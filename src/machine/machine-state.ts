@@ -1,3 +1,4 @@
+import type { NodeRange } from '../memory/node-ranges.js';
 import type { Range } from '../memory/range.js';
 import type { LiveDeviceTree } from './device-tree.js';
 import type { IomemEntry } from './iomem.js';
@@ -10,4 +11,6 @@ export interface MachineState {
   readonly offlineMemory?: readonly Range[] | undefined;
   readonly deviceTree?: LiveDeviceTree | undefined;
   readonly cpus?: MachineCpus | undefined;
+  /** The NUMA nodes of memory blocks; asked only where the order of an elfcorehdr depends on them. */
+  readonly memoryNodes?: (() => readonly NodeRange[]) | undefined;
 }

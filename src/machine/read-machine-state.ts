@@ -1,12 +1,14 @@
 import { within } from '../errors.js';
+import { LMB_NODE } from '../arch/lmb-table.js';
 import { FDT_OLDEST_VERSION } from '../fdt/constants.js';
 import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import { readExpected } from '../image/containers/known-files.js';
+import type { NodeRange } from '../memory/node-ranges.js';
 import { deviceTreeOfFdt } from './device-tree-blob.js';
 import { readDeviceTreeDirectory, type DirectoryReader, type LiveDeviceTree } from './device-tree.js';
 import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from './iomem.js';
-import { readOfflineMemory } from './memory-blocks.js';
+import { readMemoryNodes, readOfflineMemory } from './memory-blocks.js';
 import { readMachineCpus } from './machine-cpus.js';
 import type { MachineState } from './machine-state.js';
 
@@ -16,7 +18,7 @@ export interface MachineStatePaths {
   readonly iomem?: string | undefined;
   /** A directory such as `/proc/device-tree`, or a dtb. */
   readonly deviceTree?: string | undefined;
-  /** `/sys/devices/system/memory`: which memory is offline. */
+  /** `/sys/devices/system/memory`: which memory is offline, and of which NUMA node. */
   readonly memoryBlocks?: string | undefined;
   /** `/sys/devices/system/cpu`, read as root: which CPUs there are, and where each keeps its crash notes. */
   readonly cpus?: string | undefined;
@@ -24,8 +26,8 @@ export interface MachineStatePaths {
 
 /** The largest dtb that is read, in bytes. */
 const MAX_DEVICE_TREE = 64 << 20;
-/** All that is looked at in a live tree: the CPUs, and where the crashkernel range is. */
-const LOOKED_AT = ['cpus', 'chosen'];
+/** All that is looked at in a live tree: CPUs, the crashkernel range, and what tells the memory and its NUMA nodes. */
+const LOOKED_AT = ['cpus', 'memory', LMB_NODE, 'rtas', 'ibm,opal', 'chosen'];
 
 /**
  * The state of a machine, for {@link checkImage} and {@link changesToState}. What no path is given for is left out, and not compared.
@@ -42,7 +44,13 @@ export function readMachineState(fileSystem: FileSystem, paths: MachineStatePath
         ? undefined
         : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
     cpus: cpus === undefined ? undefined : within({ file: cpus }, () => readMachineCpus(directoryReader(fileSystem), cpus)),
+    memoryNodes: memoryBlocks === undefined ? undefined : memoryNodesIn(fileSystem, memoryBlocks),
   };
+}
+
+/** The NUMA nodes of memory blocks, read when they are asked for. */
+export function memoryNodesIn(fileSystem: FileSystem, memoryBlocks: string): () => NodeRange[] {
+  return () => within({ file: memoryBlocks }, () => readMemoryNodes(directoryReader(fileSystem), memoryBlocks));
 }
 
 /** `/proc/iomem`, or a copy of it. @throws KdumpError as {@link parseIomem}; `io` */
@@ -53,7 +61,7 @@ export function readIomem(fileSystem: FileSystem, path: string): IomemEntry[] {
 }
 
 /**
- * The live device tree at `path`, as far as `/cpus` and `/chosen`: a directory such as `/proc/device-tree`, or a dtb.
+ * The live device tree at `path`, as far as it is looked at: a directory such as `/proc/device-tree`, or a dtb.
  *
  * @param only names of the root's children to read instead
  * @throws KdumpError `input` when it is neither; `io`

@@ -26,8 +26,7 @@ const NONE: StoredRanges = {
 };
 
 /**
- * Disjoint ranges that change, ascending. With `mergesAdjacent`, ranges that touch become one, as memblock keeps them; without, each stays as
- * it was added, as the resource tree keeps them.
+ * Disjoint ranges that change, ascending. Each stays as it was added, also where it touches others, and keeps what else its object says.
  *
  * A machine has thousands of ranges, of which a change concerns one or two: those that are stored elsewhere are looked at where a change needs
  * it, and stay stretches of indexes otherwise.
@@ -35,23 +34,15 @@ const NONE: StoredRanges = {
 export class RangeList {
   private readonly stored: StoredRanges;
   private readonly list: RangePiece[];
-  private readonly mergesAdjacent: boolean;
 
-  /**
-   * Neighbours among `ranges` that touch stay apart, and then added ones do too: memblock keeps the memory of different nodes apart.
-   *
-   * @param ranges an array in any order, of which the caller has made sure that none overlaps another; or stored ranges
-   */
-  constructor(ranges: readonly Range[] | StoredRanges, mergesAdjacent: boolean) {
+  /** @param ranges an array in any order, of which the caller has made sure that none overlaps another; or stored ranges */
+  constructor(ranges: readonly Range[] | StoredRanges) {
     if ('at' in ranges && !Array.isArray(ranges)) {
       this.stored = ranges as StoredRanges;
       this.list = ranges.length > 0 ? [{ from: 0, to: ranges.length }] : [];
-      this.mergesAdjacent = mergesAdjacent && !this.stored.touch;
     } else {
-      const sorted = [...(ranges as readonly Range[])].sort(byStart);
       this.stored = NONE;
-      this.list = sorted;
-      this.mergesAdjacent = mergesAdjacent && !sorted.some((range, index) => range.end === sorted[index + 1]?.start);
+      this.list = [...(ranges as readonly Range[])].sort(byStart);
     }
   }
 
@@ -82,13 +73,7 @@ export class RangeList {
 
   /** Adds `range`, which overlaps none in the list. */
   add(range: Range): void {
-    const at = this.open(range.start);
-    const before = this.list[at - 1] as Range | undefined;
-    const after = this.list[at] as Range | undefined;
-    const joinsBefore = this.mergesAdjacent && before?.end === range.start;
-    const joinsAfter = this.mergesAdjacent && after?.start === range.end;
-    const joined = { start: joinsBefore ? before.start : range.start, end: joinsAfter ? after.end : range.end };
-    this.list.splice(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), joined);
+    this.list.splice(this.open(range.start), 0, range);
   }
 
   /** Takes out every address of `range`; a range that this splits becomes two. */
@@ -97,8 +82,8 @@ export class RangeList {
     let count = 0;
     const rest: Range[] = [];
     for (let found = this.single(first); found !== undefined && found.start < range.end; found = this.single(first + count)) {
-      if (found.start < range.start) rest.push({ start: found.start, end: range.start });
-      if (found.end > range.end) rest.push({ start: range.end, end: found.end });
+      if (found.start < range.start) rest.push({ ...found, end: range.start });
+      if (found.end > range.end) rest.push({ ...found, start: range.end });
       count += 1;
     }
     this.list.splice(first, count, ...rest);

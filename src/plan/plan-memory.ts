@@ -1,15 +1,20 @@
-import { KdumpError } from '../errors.js';
+import { KdumpError, hex } from '../errors.js';
 import { PT_NOTE } from '../elf/constants.js';
 import { tableOf } from '../elf/elfcorehdr.js';
 import type { ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { KdumpImage } from '../image/image.js';
 import type { MemoryChange } from '../machine/change.js';
+import type { LiveDeviceTree } from '../machine/device-tree.js';
+import { treeNode } from '../machine/tree-node.js';
 import { SMALLEST_PAGE, contains, formatRange, overlaps, type Range } from '../memory/range.js';
+import { combined, type NodeRange } from '../memory/node-ranges.js';
 import { RangeList, rangesOfPieces, type RangePiece } from '../memory/range-list.js';
 import { KIND, crashTableOf, indexesOf, rangeAt, type CrashTable } from '../description/crash-table.js';
 import { RamRanges } from '../description/crash-ram.js';
+import { deviceMemoryOf } from '../description/device-memory.js';
 import type { Finding } from '../check/finding.js';
 import { firstOverlapping, withFirmware } from './firmware.js';
+import { joinedByNode, type AddedRange, type KnownNodes } from './join-by-node.js';
 import { rebuiltTable } from './rebuilt-table.js';
 
 /** What becomes of one change: made, or nothing to do for the stated reason. */
@@ -31,18 +36,27 @@ export interface MemoryPlan {
   readonly effects: readonly ChangeEffect[];
 }
 
+/** How changes of memory are to be planned. */
+export interface MemoryPlanOptions {
+  /** `linux` for the kernel's bytes with its known defects. */
+  readonly compat?: 'linux' | undefined;
+  /** Takes ranges that are not whole pages, and memory of devices. */
+  readonly force?: boolean | undefined;
+  /** The live tree, which tells the NUMA nodes of memory. */
+  readonly deviceTree?: LiveDeviceTree | undefined;
+  /** NUMA nodes of memory as the kernel or the guest's monitor says; they count before those of a device tree. */
+  readonly memoryNodes?: (() => readonly NodeRange[]) | undefined;
+}
+
 /**
  * The program headers of the elfcorehdr once memory was added or removed: notes and kernel text stay, the PT_LOADs are rebuilt as the kernel's
  * own handler does (get_crash_memory_ranges in arch/powerpc/kexec/ranges.c, crash_handle_hotplug_event in arch/x86/kernel/crash.c).
  *
- * @param options `compat`: `linux` for the kernel's bytes with its known defects; `force`: takes ranges that are not whole pages
- * @throws KdumpError `refused` when memory is added that overlaps what is listed or the crashkernel range, or removed that is not listed
+ * @throws KdumpError `refused` when memory is added that overlaps what is listed or the crashkernel range, or is a device's, or removed that is
+ *   not listed; `input` when a device tree's tables of memory are damaged
  */
-export function planMemory(
-  image: KdumpImage,
-  changes: readonly MemoryChange[],
-  { compat, force = false }: { compat?: 'linux' | undefined; force?: boolean | undefined },
-): MemoryPlan {
+export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], options: MemoryPlanOptions): MemoryPlan {
+  const { compat, force = false } = options;
   const { contents } = image.elfcorehdr;
   const unchanged = (effects: readonly ChangeEffect[]): MemoryPlan => ({
     table: tableOf(contents),
@@ -55,18 +69,24 @@ export function planMemory(
   const listed = new RamRanges(crash);
   listed.refuseUnclear();
   const { architecture } = image;
-  const ram = new RangeList(listed, architecture.mergesAdjacent);
+  const ram = new RangeList(listed);
   const listedElsewhere = [...rangesOf(crash, KIND.backup), ...rangesOf(crash, KIND.firmware)];
+  const device = force ? [] : deviceMemoryOf(image, options.deviceTree);
   const effects: ChangeEffect[] = [];
   const reproducesSplit = compat === 'linux' && architecture.kernelSplitsOneByteTooLong === true;
   let rebuilt = false;
   /** The last change, if it removed memory, and the RAM before it. */
   let last: { removed: Range; ram: readonly RangePiece[] } | undefined;
-  for (const [index, { action, memory }] of changes.entries()) {
+  for (const [index, { action, memory, node }] of changes.entries()) {
     refuseUnaligned(action, memory, force);
     if (action === 'add') {
       const isListed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
-      if (!isListed) addTo(ram, memory, image, listedElsewhere);
+      if (!isListed) {
+        refuseAddition(ram, memory, image, listedElsewhere);
+        refuseDeviceMemory(memory, device);
+        const added: AddedRange = { ...memory, isAdded: true, node };
+        ram.add(added);
+      }
       effects.push(isListed ? LISTED : MADE);
       rebuilt ||= !isListed || compat === 'linux';
     } else {
@@ -83,14 +103,20 @@ export function planMemory(
   if (!rebuilt) return unchanged(effects);
   const stated = image.fdt === null ? [] : (architecture.firmware?.(image.fdt.tree) ?? []);
   const firmware = rangesOf(crash, KIND.firmware);
-  const full = withFirmware(last?.ram ?? ram.pieces(), listed, stated, firmware);
+  const { pieces: joined, assumed } = architecture.mergesAdjacent
+    ? joinedByNode(last?.ram ?? ram.pieces(), listed, knownNodes(image, options))
+    : { pieces: last?.ram ?? ram.pieces(), assumed: [] };
+  const full = withFirmware(joined, listed, stated, firmware);
   const pieces = last === undefined ? full : removedAsLinuxDoes(rangesOfPieces(full, listed), last.removed);
   const keepsBackup = !(compat === 'linux' && architecture.kernelDropsBackup === true);
   const table = rebuiltTable(crash, listed, pieces, keepsBackup);
   return {
     table,
     effects,
-    findings: firmwareFindings(firmware, (range) => firstOverlapping(pieces, listed, range)),
+    findings: [
+      ...firmwareFindings(firmware, (range) => firstOverlapping(pieces, listed, range)),
+      ...(architecture.memoryNodes === undefined ? [] : assumed.map(nodeAssumed)),
+    ],
   };
 }
 
@@ -128,7 +154,7 @@ function rangesOf(crash: CrashTable, kind: number): Range[] {
   return indexesOf(crash, kind).map((index) => rangeAt(crash, index));
 }
 
-function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
+function refuseAddition(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
   const listed = ram.overlapping(memory) ?? listedElsewhere.find((range) => overlaps(range, memory));
   if (listed !== undefined) {
     throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
@@ -145,7 +171,33 @@ function addTo(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere
       expected: 'memory outside of it',
     });
   }
-  ram.add(memory);
+}
+
+function refuseDeviceMemory(memory: Range, device: readonly Range[]): void {
+  const hit = device.find((range) => overlaps(range, memory));
+  if (hit === undefined) return;
+  throw new KdumpError('refused', `cannot add memory ${formatRange(memory)}`, {
+    segment: 'elfcorehdr',
+    found: `coherent device memory ${formatRange(hit)} in it: the machine stops when the capture kernel reads it`,
+    expected: 'memory that a dump can read',
+    forcible: true,
+  });
+}
+
+/** What the live tree does not tell of the NUMA nodes of memory, the FDT of the image does. */
+function knownNodes({ architecture, fdt }: KdumpImage, { deviceTree, memoryNodes }: MemoryPlanOptions): KnownNodes {
+  if (architecture.memoryNodes === undefined) return { ranges: [], only: undefined };
+  const own = fdt === null ? undefined : architecture.memoryNodes(fdt.tree.root, 'image');
+  const live = deviceTree === undefined ? undefined : architecture.memoryNodes(treeNode(deviceTree.root), 'machine');
+  return { ranges: combined([memoryNodes?.() ?? [], live?.ranges ?? [], own?.ranges ?? []]), only: (live ?? own)?.only };
+}
+
+function nodeAssumed({ range, at }: { range: Range; at: bigint }): Finding {
+  return {
+    severity: 'info',
+    code: 'node-assumed',
+    message: `memory ${formatRange(range)} is listed as one, as the kernel does within a NUMA node: whether what touches at ${hex(at)} is of one node, nothing tells (--device-tree with the live tree does)`,
+  };
 }
 
 function refuseRemoval(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {

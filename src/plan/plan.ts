@@ -14,14 +14,12 @@ import type { Finding } from '../check/finding.js';
 import { planCpus, type CpuPlanOptions, type DerivedProperty } from './plan-cpus.js';
 import { planDigest, type DigestOutcome } from './plan-digest.js';
 import { planFdt } from './plan-fdt.js';
-import { planMemory, type ChangeEffect } from './plan-memory.js';
+import { planMemory, type ChangeEffect, type MemoryPlanOptions } from './plan-memory.js';
 import { planNotes } from './plan-notes.js';
 import type { SegmentPlan } from './segment-plan.js';
 
-/** How a change is to be planned. */
-export interface PlanOptions extends CpuPlanOptions {
-  /** Goes on where a refusal says that it is forcible. */
-  readonly force?: boolean | undefined;
+/** How a change is to be planned. `force` goes on wherever a refusal says that it is forcible. */
+export interface PlanOptions extends CpuPlanOptions, MemoryPlanOptions {
   /**
    * The machine's /proc/iomem, where it is known: what it has reserved for the capture kernel is not added, and what is no System RAM there only with
    * `force`.

@@ -51,7 +51,7 @@ function saysMore(change: Change): boolean {
 
 /** Marks the changes that `image` has already, each seen after those before it. */
 export function skipMade(entries: readonly Entry[], image: KdumpImage): void {
-  const listed = new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)), true);
+  const listed = new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)));
   const { crashKernelRanges, architecture } = image;
   const elsewhere = [...crashKernelRanges, ...(architecture.unlisted === undefined ? [] : [architecture.unlisted])];
   const known = knownCpus(image);

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Capture, type ImageFile, type Step } from '../helpers/capture-image.js';
@@ -20,7 +20,7 @@ interface PlanJson {
   segments: { name: string; changed: boolean; bytesChanged: number; sha256Before: string; sha256After: string }[];
   digest: string;
   derived: { node: string; property: string; how: string }[];
-  findings: { code: string }[];
+  findings: { code: string; message: string }[];
 }
 
 /** A way to give one image to the program. */
@@ -166,12 +166,7 @@ describe.each(['ppc64le-6.12-64k', 'ppc64le-6.12-4k'] as const)('%s', (guest) =>
       expect(unchanging.map(({ name }) => name.slice(0, 2)).sort()).toEqual(['04', '05', '09']);
     });
 
-    const deviceTree = (step: Step): string => {
-      const path = join(folder, `${guest}-${step.name}`);
-      mkdirSync(path, { recursive: true });
-      expect(spawnSync('tar', ['-xzf', capture.deviceTreeArchive(step.name), '-C', path]).status).toBe(0);
-      return path;
-    };
+    const deviceTree = (step: Step): string => unpackedTree(capture, step);
 
     describe.each(waysOf(guest))('%s', (way) => {
       test.each(changing)('$name with the live tree: the FDT is the kernel’s, but for order and name', (step) => {
@@ -223,6 +218,91 @@ describe.each(['ppc64le-6.12-64k', 'ppc64le-6.12-4k'] as const)('%s', (guest) =>
  * boot firmware and the size of the hash page table; in step 10 it is another hot-added CPU.
  */
 const GUESSED: Record<string, string[]> = { '01': ['ibm,pft-size', 'slof,from-fdt'], '10': [] };
+
+describe('ppc64le-6.12-64k-numa2', () => {
+  // Two nodes: 0x40000000-0x7fffffff is of node 0 and touches 0x80000000-0xbfffffff of node 1. DIMMs of both nodes are plugged in behind.
+  const capture = new Capture('ppc64le-6.12-64k-numa2');
+  const before = new Map(capture.steps.map((step, index) => [step.name, capture.steps[index - 1]?.name ?? '']));
+  const memory = capture.steps.filter(({ changes }) => changes.some((change) => 'memory' in change));
+  let image: ImageFile;
+
+  beforeAll(() => {
+    image = capture.packedImage(folder);
+  });
+
+  const deviceTree = (step: Step): string[] => ['--device-tree', unpackedTree(capture, step)];
+  const nodeInFile = (step: Step): string[] => {
+    const path = join(folder, `${step.name}.json`);
+    writeFileSync(
+      path,
+      JSON.stringify({
+        changes: step.changes.map((change) => ('memory' in change ? { ...change, memory: { ...change.memory, node: step.node } } : change)),
+      }),
+    );
+    return ['--changes', path];
+  };
+  const apply = (options: readonly string[]): PlanJson => planOf(run(['apply', image.path, ...options, '--json']));
+  const expectTheKernels = (step: string): void => {
+    expect(headers(image.read('elfcorehdr'))).toEqual(headers(capture.captured('elfcorehdr', step)));
+  };
+
+  test('the capture has the steps that the tests below are about', () => {
+    expect(memory.map(({ name }) => name.slice(0, 2))).toEqual(['01', '02', '03', '05']);
+    expect(memory.map(({ node }) => node)).toEqual([1, 0, 0, 1]);
+  });
+
+  describe.each([
+    ['default', []],
+    ['--compat linux', ['--compat', 'linux']],
+  ] as const)('%s', (_, mode) => {
+    test.skipIf(!hasTar).each(memory)('$name with the live tree: the elfcorehdr is the kernel’s, and nothing had to be assumed', (step) => {
+      image.setStep(before.get(step.name) ?? '');
+      const plan = apply([...optionsFor(step), ...deviceTree(step), ...mode]);
+      expectTheKernels(step.name);
+      expect(plan.findings.map(({ code }) => code)).not.toContain('node-assumed');
+    });
+
+    test('one change file with nodes after the other: the kernel’s at every step', () => {
+      image.setStep('00-loaded');
+      for (const step of memory) {
+        apply([...nodeInFile(step), ...mode]);
+        expectTheKernels(step.name);
+      }
+    });
+
+    test.skipIf(!hasTar)('every step after the other, CPUs as well: the kernel’s at every step', () => {
+      image.setStep('00-loaded');
+      for (const step of capture.steps.slice(1)) {
+        apply([...optionsFor(step), ...deviceTree(step), ...mode]);
+        expectTheKernels(step.name);
+      }
+    });
+  });
+
+  test('without a word about its node: one with what it touches, and that is said', () => {
+    const [first, second] = memory as [Step, Step];
+    image.setStep('00-loaded');
+    expect(apply(optionsFor(first)).findings.map(({ code }) => code)).toContain('node-assumed');
+    expectTheKernels(first.name);
+    const { findings } = apply(optionsFor(second));
+    expect(findings).toMatchObject([{ severity: 'info', code: 'node-assumed' }]);
+    expect(findings[0]?.message).toContain('0x80000000-0xdfffffff is listed as one');
+  });
+
+  test.skipIf(!hasDtc || !hasTar)('a CPU that is added: the FDT is the kernel’s, and the elfcorehdr stays', () => {
+    const step = capture.steps.find(({ name }) => name.startsWith('04')) as Step;
+    image.setStep(before.get(step.name) ?? '');
+    const plan = apply([...optionsFor(step), ...deviceTree(step)]);
+    expect(plan.segments.filter(({ changed }) => changed).map(({ name }) => name)).toEqual(['fdt']);
+    expect(source(image.read('fdt'))).toBe(source(capture.captured('fdt', step.name)));
+  });
+
+  test.skipIf(!hasTar)('a CPU alone does not rebuild what kexec-tools listed', () => {
+    image.setStep('00-loaded');
+    const plan = apply(['--add-cpu', '3', ...deviceTree(capture.steps.find(({ name }) => name.startsWith('04')) as Step)]);
+    expect(plan.segments.filter(({ changed }) => changed).map(({ name }) => name)).toEqual(['fdt']);
+  });
+});
 
 describe('loaded without --hotplug', () => {
   const capture = new Capture('ppc64le-6.12-64k', 'all');
@@ -283,6 +363,14 @@ describe('loaded without --hotplug', () => {
     expect(image.fingerprint()).toEqual(baseline);
   });
 });
+
+/** The live tree of a step as a directory. */
+function unpackedTree(capture: Capture, { name }: Step): string {
+  const path = join(folder, `${capture.guest}-${name}`);
+  mkdirSync(path, { recursive: true });
+  expect(spawnSync('tar', ['-xzf', capture.deviceTreeArchive(name), '-C', path]).status).toBe(0);
+  return path;
+}
 
 interface ProgramHeader {
   readonly type: number;

@@ -8,7 +8,13 @@ import { runHere as run } from './run-here.js';
 export const CAPTURES = fileURLToPath(new URL('../../fixtures/captures', import.meta.url));
 
 export type Guest =
-  'ppc64le-6.12-64k' | 'ppc64le-6.12-4k' | 'x86_64-6.12-kexec-load' | 'x86_64-6.12-file-load' | 'aarch64-6.12' | 'riscv64-6.12';
+  | 'ppc64le-6.12-64k'
+  | 'ppc64le-6.12-64k-numa2'
+  | 'ppc64le-6.12-4k'
+  | 'x86_64-6.12-kexec-load'
+  | 'x86_64-6.12-file-load'
+  | 'aarch64-6.12'
+  | 'riscv64-6.12';
 
 export type Role = 'kernel' | 'initrd' | 'elfcorehdr' | 'fdt' | 'purgatory' | 'backup' | 'cmdline' | 'other';
 
@@ -23,20 +29,25 @@ export interface Step {
   readonly name: string;
   readonly changes: readonly StepChange[];
   readonly kernelChanged: readonly Role[];
+  /** Of the memory, where the guest has several nodes. */
+  readonly node: number | undefined;
 }
 
 export type StepChange =
   | { readonly action: string; readonly memory: { readonly start: string; readonly size: string } }
   | { readonly action: string; readonly cpu: { readonly id: number } };
 
+const PPC64LE_64K = {
+  architecture: 'ppc64le',
+  base: 0n,
+  entry: 0x22a20600n,
+  roles: { '0x20000000': 'kernel', '0x22990000': 'backup', '0x22a30000': 'initrd' },
+} as const;
+
 /** Where RAM begins, and what the null roles of image.json are, by address. */
 const FACTS: Record<Guest, { architecture: string; base: bigint; entry: bigint | null; roles: Record<string, Role> }> = {
-  'ppc64le-6.12-64k': {
-    architecture: 'ppc64le',
-    base: 0n,
-    entry: 0x22a20600n,
-    roles: { '0x20000000': 'kernel', '0x22990000': 'backup', '0x22a30000': 'initrd' },
-  },
+  'ppc64le-6.12-64k': PPC64LE_64K,
+  'ppc64le-6.12-64k-numa2': PPC64LE_64K,
   'ppc64le-6.12-4k': {
     architecture: 'ppc64le',
     base: 0n,
@@ -137,8 +148,9 @@ export class Capture {
         const step = JSON.parse(readFileSync(join(CAPTURES, guest, name, 'step.json'), 'utf8')) as {
           changes: StepChange[];
           segmentsTheKernelChanged: Role[];
+          numaNode?: number;
         };
-        return { name, changes: step.changes, kernelChanged: step.segmentsTheKernelChanged };
+        return { name, changes: step.changes, kernelChanged: step.segmentsTheKernelChanged, node: step.numaNode };
       });
   }
 

@@ -55,6 +55,18 @@ describe('parseChanges', () => {
     expect(parseChanges('{"action":"add","cpu":{"id":"0xffffffff"}}')).toEqual([{ action: 'add', cpu: { id: 0xffff_ffff } }]);
   });
 
+  test('the NUMA node of memory', () => {
+    const text = (node: string): string => `{"action":"add","memory":{"start":"0x80000000","size":"256M","node":${node}}}`;
+    for (const node of ['3', '"3"', '"0x3"']) expect(parseChanges(text(node))).toEqual([{ action: 'add', memory: MEMORY, node: 3 }]);
+    expect(changeToJson({ action: 'add', memory: MEMORY, node: 3 })).toEqual({
+      action: 'add',
+      memory: { start: '0x80000000', size: 0x10000000, node: 3 },
+    });
+    for (const node of ['1024', '-1', 'null', '1.5']) {
+      expect(thrown(() => parseChanges(text(node)))).toMatchObject({ kind: 'usage', details: { segment: 'memory.node' } });
+    }
+  });
+
   test('crash notes', () => {
     expect(parseChanges('{"action":"add","cpu":{"id":2,"crashNotes":{"address":"0x1000","size":360}}}')).toEqual([
       { action: 'add', cpu: { id: 2, crashNotes: { address: 0x1000n, size: 360n } } },

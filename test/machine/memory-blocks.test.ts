@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readOfflineMemory } from '../../src/machine/memory-blocks.js';
+import { readMemoryNodes, readOfflineMemory } from '../../src/machine/memory-blocks.js';
 import type { DirectoryReader } from '../../src/machine/device-tree.js';
 import { thrown } from '../helpers/thrown.js';
 
@@ -69,5 +69,26 @@ describe('readOfflineMemory', () => {
       kind: 'input',
       details: { found: 'no memory blocks' },
     });
+  });
+});
+
+describe('readMemoryNodes', () => {
+  test('by the link in each block; of several nodes in one, or none, nothing is told', () => {
+    const links: Record<string, string[]> = {
+      memory0: ['node0'],
+      memory1: ['node0', 'node1'],
+      memory2: ['node1'],
+      memory3: ['node1'],
+      memory4: [],
+    };
+    const blocks = reader('10000000', Object.fromEntries(Object.keys(links).map((name) => [name, 'online'])));
+    const list: DirectoryReader['list'] = (path) => {
+      const names = links[path.slice(PATH.length + 1)];
+      return names === undefined ? blocks.list(path) : [...names, 'state', 'nodeinfo'].map((name) => ({ name, kind: 'other' }));
+    };
+    expect(readMemoryNodes({ ...blocks, list }, PATH)).toEqual([
+      { range: { start: 0n, end: 0x10000000n }, node: 0 },
+      { range: { start: 0x20000000n, end: 0x40000000n }, node: 1 },
+    ]);
   });
 });

@@ -63,14 +63,8 @@ const stored = (ranges: readonly Range[], touch = false): StoredRanges => ({
   at: (index) => ranges[index] as Range,
 });
 
-describe.each([
-  [true, 'an array'],
-  [false, 'an array'],
-  [true, 'stored ranges'],
-  [false, 'stored ranges'],
-])('RangeList, mergesAdjacent %s, begun with %s', (mergesAdjacent, begun) => {
-  const list = (ranges: readonly Range[]): RangeList =>
-    new RangeList(begun === 'an array' ? merged(ranges) : stored(merged(ranges)), mergesAdjacent);
+describe.each(['an array', 'stored ranges'])('RangeList, begun with %s', (begun) => {
+  const list = (ranges: readonly Range[]): RangeList => new RangeList(begun === 'an array' ? merged(ranges) : stored(merged(ranges)));
 
   test('any sequence of adds and removals keeps the addresses of the model, ascending', () => {
     fc.assert(
@@ -89,13 +83,13 @@ describe.each([
             for (const address of here) model.add(address);
           }
           expect(addresses(ranges.toArray())).toEqual([...model].sort((a, b) => a - b));
-          expectAscendingAndDisjoint(ranges.toArray(), mergesAdjacent);
+          expectAscendingAndDisjoint(ranges.toArray(), false);
         }
       }),
     );
   });
 
-  test('removing what was just added gives the list before, when nothing was joined', () => {
+  test('removing what was just added gives the list before', () => {
     fc.assert(
       fc.property(anyRanges, anyRange, (start, range) => {
         const ranges = list(start);
@@ -116,7 +110,7 @@ describe.each([
           .map((range) => [order.next().value, range] as const)
           .sort(([a], [b]) => a - b)
           .map(([, range]) => range);
-        const ranges = new RangeList([], mergesAdjacent);
+        const ranges = new RangeList([]);
         for (const range of shuffled) ranges.add(range);
         expect(ranges.toArray()).toEqual(disjoint);
       }),
@@ -130,28 +124,24 @@ describe('RangeList and ranges that touch', () => {
     { start: 4n, end: 8n },
     { start: 8n, end: 12n },
   ] as const;
-  const added = (start: readonly Range[], mergesAdjacent: boolean, range: Range): Range[] => {
-    const ranges = new RangeList(start, mergesAdjacent);
-    ranges.add(range);
-    return ranges.toArray();
-  };
 
-  test('are joined, or stay apart, as told', () => {
-    expect(added([c, a], true, b)).toEqual([{ start: 0n, end: 12n }]);
-    expect(added([c, a], false, b)).toEqual([a, b, c]);
+  test.each([
+    ['an array', [c, a]],
+    ['stored ranges', stored([a, c])],
+  ])('stay apart, begun with %s', (_, start) => {
+    const ranges = new RangeList(start);
+    ranges.add(b);
+    expect(ranges.toArray()).toEqual([a, b, c]);
   });
 
-  test('stay apart where the list has such ranges already', () => {
-    expect(new RangeList([b, a], true).toArray()).toEqual([a, b]);
-    expect(added([b, a], true, c)).toEqual([a, b, c]);
-    for (const mergesAdjacent of [true, false]) {
-      const ranges = new RangeList(stored([a, b], true), mergesAdjacent);
-      ranges.add(c);
-      expect(ranges.toArray()).toEqual([a, b, c]);
-    }
-    const joining = new RangeList(stored([a]), true);
-    joining.add(b);
-    expect(joining.toArray()).toEqual([{ start: 0n, end: 8n }]);
+  test('what else a range says is kept by what is left of it', () => {
+    const ranges = new RangeList([]);
+    ranges.add({ start: 0n, end: 12n, node: 3 } as Range);
+    ranges.remove(b);
+    expect(ranges.toArray()).toEqual([
+      { ...a, node: 3 },
+      { ...c, node: 3 },
+    ]);
   });
 });
 

@@ -82,7 +82,7 @@ test.each<[string, (document: Document) => void]>([
 
 test('definitions are those of the other schemas, and the page names every key', () => {
   const { $defs } = JSON.parse(docs('schema/plan.schema.json')) as typeof schema;
-  for (const name of ['address', 'size', 'range']) expect(schema.$defs[name], name).toEqual($defs[name]);
+  for (const name of ['address', 'size', 'memory']) expect(schema.$defs[name], name).toEqual($defs[name]);
   for (const key of Object.keys(schema.properties)) expect(docs('watch.md')).toContain(`| \`${key}\``);
   expect(docs('json.md')).toContain('(schema/watch.schema.json)');
 });

@@ -40,7 +40,8 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   }
   const state = stateFrom(options, context.fileSystem);
   // A machine's state is what is there now, so nodes of CPUs that are gone go.
-  const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree: state.deviceTree, iomem: state.iomem };
+  const { deviceTree, iomem, memoryNodes } = state;
+  const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree, iomem, memoryNodes };
   const where = { ...options, machine: state };
   if (qmp === undefined) {
     const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;

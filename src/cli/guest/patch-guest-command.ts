@@ -1,6 +1,6 @@
 import { KdumpError, printable } from '../../errors.js';
 import type { Finding } from '../../check/finding.js';
-import type { GuestDevices } from '../../guest/devices.js';
+import { nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { planHotplug, type PlanOptions } from '../../plan/plan.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
@@ -52,7 +52,8 @@ export async function patchGuestCommand(
       (each) => {
         const work = changesFor(each, devices);
         compared = work.compared;
-        const planned = planChanges(each, work.changes, planOptions);
+        const memoryNodes = planOptions.memoryNodes ?? (devices && nodesOfDimms(devices));
+        const planned = planChanges(each, work.changes, { ...planOptions, memoryNodes });
         return { ...planned, findings: [...planned.findings, ...(work.findings ?? [])] };
       },
       {

@@ -1,13 +1,12 @@
 import { memoryWanted } from '../../check/crash-kernel.js';
 import { printable, within } from '../../errors.js';
-import type { GuestDevices } from '../../guest/devices.js';
+import { nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { compareGuest, pluggedIn, type GuestDifference } from '../../guest/guest-changes.js';
 import { OwnUpdates } from '../../guest/own-updates.js';
-import { directoryReader, readDeviceTree, readIomem } from '../../machine/read-machine-state.js';
+import { directoryReader, memoryNodesIn, readDeviceTree, readIomem } from '../../machine/read-machine-state.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { blockState, readBlockSize } from '../../machine/memory-blocks.js';
-import { DRC_NODES } from '../../machine/events/drc.js';
 import { applyPlan } from '../../patch/apply.js';
 import { closeTarget } from '../../patch/target.js';
 import { planBurst, reportWithoutImage, type BurstPlan } from '../../watch/plan-burst.js';
@@ -80,7 +79,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
 
   const planFor = (events: readonly WatchEvent[], devices: GuestDevices | undefined) => {
     return (opened: KdumpImage): BurstPlan => {
-      const deviceTree = options.deviceTree === undefined ? undefined : readDeviceTree(fileSystem, options.deviceTree, DRC_NODES);
+      const deviceTree = options.deviceTree === undefined ? undefined : readDeviceTree(fileSystem, options.deviceTree);
       const iomem = options.iomem === undefined ? undefined : readIomem(fileSystem, options.iomem);
       const resolving: ResolveContext = {
         image: opened,
@@ -93,7 +92,8 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       };
       seen = devices === undefined ? [] : differencesOf(opened, devices);
       const noticed = seen.map(({ text, changes }): WatchEvent => ({ source: 'qmp', line: undefined, text, changes }));
-      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree, iomem });
+      const memoryNodes = memoryBlocks === undefined ? devices && nodesOfDimms(devices) : memoryNodesIn(fileSystem, memoryBlocks);
+      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree, iomem, memoryNodes });
     };
   };
 

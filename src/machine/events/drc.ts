@@ -1,25 +1,16 @@
 import { KdumpError, hex, within } from '../../errors.js';
 import { cpuId, cpuIdCells } from '../../arch/cpu-nodes.js';
 import { cpuConnectorsOf, cpuNumbering } from '../../arch/drc-tables.js';
-import { readCells, readU32, u32At } from '../../fdt/cells.js';
-import { ADDRESS_SPACE_END, rangeOfSize, type Range } from '../../memory/range.js';
+import { LMB_NODE, LMB_RESERVED, lmbRange, lmbTableOf, type LmbRun } from '../../arch/lmb-table.js';
+import { readU32 } from '../../fdt/cells.js';
+import type { Range } from '../../memory/range.js';
 import type { DeviceTreeNode } from '../device-tree.js';
+import { treeNode } from '../tree-node.js';
 
 /** Children of the root that name the connectors. */
-export const DRC_NODES = ['cpus', 'chosen', 'ibm,dynamic-reconfiguration-memory'] as const;
+export const DRC_NODES = ['cpus', 'chosen', LMB_NODE] as const;
 
-/** Logical memory blocks that follow each other in address and connector. */
-interface LmbRun {
-  readonly count: number;
-  readonly address: bigint;
-  readonly index: number;
-  readonly flags: number;
-}
-
-/** DRCONF_MEM_RESERVED of arch/powerpc/include/asm/drmem.h: not for the operating system, and without a connector of its own. */
-const RESERVED = 0x80;
 const NO_INDEX = 0xffff_ffff;
-const ENTRY_CELLS = 4;
 
 /**
  * The memory blocks of `count` connectors from `index` on, in the order of the device tree (get_lmb_range in
@@ -29,23 +20,17 @@ const ENTRY_CELLS = 4;
  * @throws KdumpError `refused` when the device tree does not name them; `input` when its tables are damaged
  */
 export function memoryOfDrc(root: DeviceTreeNode, index: number, count: number): Range[] {
-  const node = root.children.find(({ name }) => name === 'ibm,dynamic-reconfiguration-memory');
-  if (node === undefined) throw unknown(index, 'no /ibm,dynamic-reconfiguration-memory in the device tree');
-  const size = cellsFrom(root, node, 'ibm,lmb-size', '#size-cells', 1);
-  if (size === 0n || (size & (size - 1n)) !== 0n) throw damaged('ibm,lmb-size', hex(size), 'a power of two');
-  const runs = lmbRuns(root, node).filter((run) => run.index !== NO_INDEX);
+  const table = lmbTableOf(treeNode(root));
+  if (table === undefined) throw unknown(index, 'no /ibm,dynamic-reconfiguration-memory in the device tree');
+  const runs = table.runs.filter((run) => run.index !== NO_INDEX);
   let at = runs.findIndex((run) => index >= run.index && index < run.index + run.count);
   const first = runs[at];
   if (first === undefined) throw unknown(index, 'no memory block with it in the device tree');
   const blocks: Range[] = [];
   let offset = index - first.index;
   for (let run: LmbRun | undefined = first; run !== undefined && blocks.length < count; run = runs[(at += 1)], offset = 0) {
-    if ((run.flags & RESERVED) !== 0) throw unknown(index + blocks.length, 'a memory block that is reserved');
-    for (; offset < run.count && blocks.length < count; offset += 1) {
-      const start = run.address + BigInt(offset) * size;
-      if (start + size > ADDRESS_SPACE_END) throw damaged('ibm,dynamic-memory', hex(start), 'an address below 2^64');
-      blocks.push(rangeOfSize(start, size));
-    }
+    if ((run.flags & LMB_RESERVED) !== 0) throw unknown(index + blocks.length, 'a memory block that is reserved');
+    for (; offset < run.count && blocks.length < count; offset += 1) blocks.push(lmbRange(table, run, offset, 1));
   }
   if (blocks.length < count) {
     throw new KdumpError('refused', `there are not ${count} memory blocks from connector ${hex(index)} on`, {
@@ -54,32 +39,6 @@ export function memoryOfDrc(root: DeviceTreeNode, index: number, count: number):
     });
   }
   return blocks;
-}
-
-/** v2: sets of (count, address, index, associativity, flags). v1: one entry a block, without count and with a reserved cell. */
-function lmbRuns(root: DeviceTreeNode, node: DeviceTreeNode): LmbRun[] {
-  const v2 = node.properties.get('ibm,dynamic-memory-v2');
-  const value = v2 ?? node.properties.get('ibm,dynamic-memory');
-  if (value === undefined) throw damaged('ibm,dynamic-memory', 'no such property', 'it, or ibm,dynamic-memory-v2');
-  const addressCells = cellCount(root, '#address-cells', 2);
-  const width = ENTRY_CELLS + addressCells;
-  const count = u32At(value, 0);
-  if (value.length !== 4 * (1 + count * width)) {
-    throw damaged(
-      v2 === undefined ? 'ibm,dynamic-memory' : 'ibm,dynamic-memory-v2',
-      `${count} entries in ${value.length} bytes`,
-      `${width * 4} bytes each`,
-    );
-  }
-  return Array.from({ length: count }, (_, entry) => {
-    const at = 1 + entry * width + (v2 === undefined ? 0 : 1);
-    return {
-      count: v2 === undefined ? 1 : u32At(value, at - 1),
-      address: readCells(value, addressCells, at),
-      index: u32At(value, at + addressCells),
-      flags: u32At(value, 1 + (entry + 1) * width - 1),
-    };
-  });
 }
 
 /**
@@ -111,29 +70,10 @@ function cpuOf(root: DeviceTreeNode, index: number): number {
   return id;
 }
 
-function cellCount({ properties }: DeviceTreeNode, name: string, otherwise: number): number {
-  const value = properties.get(name);
-  const count = value === undefined ? otherwise : readU32(value);
-  if (count < 1 || count > 2) throw damaged(name, String(count), '1 or 2');
-  return count;
-}
-
-function cellsFrom(root: DeviceTreeNode, node: DeviceTreeNode, property: string, countName: string, otherwise: number): bigint {
-  const value = node.properties.get(property);
-  const cells = cellCount(root, countName, otherwise);
-  if (value?.length !== 4 * cells)
-    throw damaged(property, value === undefined ? 'no such property' : `${value.length} bytes`, `${4 * cells} bytes`);
-  return readCells(value, cells, 0);
-}
-
 function unknown(index: number, found: string): KdumpError {
   return new KdumpError('refused', `cannot resolve connector ${hex(index)}`, {
     segment: 'device tree',
     found,
     remedy: 'give --device-tree with the live tree',
   });
-}
-
-function damaged(property: string, found: string, expected: string): KdumpError {
-  return new KdumpError('input', `${property} is not as it should be`, { segment: 'device tree', found, expected });
 }
