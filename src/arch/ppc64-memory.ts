@@ -1,5 +1,5 @@
 import { KdumpError } from '../errors.js';
-import { readCells, stringList, textOf, u32At } from '../fdt/cells.js';
+import { readCells, textOf, u32At } from '../fdt/cells.js';
 import { baseName, type TreeNode } from '../fdt/tree-node.js';
 import { joinedNodes, type NodeRange } from '../memory/node-ranges.js';
 import { overlaps, rangeOfSize, type Range } from '../memory/range.js';
@@ -60,7 +60,7 @@ export function memoryNodes(root: TreeNode, of: 'machine' | 'image'): MemoryNode
 /** The memory of `memory@…` nodes that lies on a device and is out of reach once the machine crashed (skiboot hw/npu2.c). */
 export function coherentDeviceMemory(root: TreeNode): Range[] {
   return memoryChildren(root.children())
-    .filter((node) => stringList(node.property('compatible') ?? new Uint8Array()).includes('ibm,coherent-device-memory'))
+    .filter((node) => textOf(node.property('compatible') ?? new Uint8Array()).split('\0').includes('ibm,coherent-device-memory'))
     .flatMap((node) => rangesOf(root, node));
 }
 

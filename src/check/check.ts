@@ -9,7 +9,7 @@ import { formatSize } from '../text/numbers.js';
 import type { Finding } from './finding.js';
 import { NO_CORES, compareCpuNodes, type CoreDifference } from './compare-cpus.js';
 import { crashKernelOf, otherBoot } from './crash-kernel.js';
-import { compareState, isCurrent, missingResources, type StateDifference } from './compare-state.js';
+import { compareState, isCurrent, leftOutDeviceMemory, missingResources, type StateDifference } from './compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { soundFindings } from './sound.js';
 import { verifyDigest, type DigestStatus } from './verify-digest.js';
@@ -33,7 +33,7 @@ export function checkImage(image: KdumpImage, state: MachineState): CheckResult 
   const digest = verifyDigest(image);
   const boot = otherBootFindings(image, state);
   const sound = [
-    ...soundFindings(boot.length > 0 ? image : { ...image, crashKernelRanges: crashKernelOf(image, state) }),
+    ...soundFindings(boot.length > 0 ? image : { ...image, crashKernelRanges: crashKernelOf(image, state) }, state.deviceTree),
     ...digestFindings(image, digest),
   ];
   const difference = compareState(image, state);
@@ -42,7 +42,13 @@ export function checkImage(image: KdumpImage, state: MachineState): CheckResult 
     sound: sound.every(({ severity }) => severity !== 'error'),
     current: boot.length > 0 ? false : isCurrent(difference),
     digest,
-    findings: [...sound, ...boot, ...differenceFindings(image, difference, state), ...comparedFindings(image, state)],
+    findings: [
+      ...sound,
+      ...boot,
+      ...differenceFindings(image, difference, state),
+      ...leftOutFindings(image, state),
+      ...comparedFindings(image, state),
+    ],
   };
 }
 
@@ -106,6 +112,15 @@ export function comparedFindings(image: KdumpImage, state: MachineState): Findin
 /** The option that has an image's CPUs compared: they are nodes of the FDT, or, without one, notes of the elfcorehdr. */
 export function cpuOption({ fdt }: Pick<KdumpImage, 'fdt'>): '--device-tree' | '--cpus' {
   return fdt === null ? '--cpus' : '--device-tree';
+}
+
+/** What of the machine's memory a dump by this image leaves out, as it has to. */
+export function leftOutFindings(image: KdumpImage, state: MachineState): Finding[] {
+  return leftOutDeviceMemory(image, state).map((range) => ({
+    severity: 'warning',
+    code: 'device-memory-left-out',
+    message: `coherent device memory ${described(range)} is not in the dump: its link is down after a crash, and the machine stops when the capture kernel reads it`,
+  }));
 }
 
 function differenceFindings(image: KdumpImage, difference: StateDifference, state: MachineState): Finding[] {

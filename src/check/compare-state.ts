@@ -4,9 +4,10 @@ import { systemRam } from '../machine/iomem.js';
 import type { CrashNotes } from '../machine/machine-cpus.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { SMALLEST_PAGE, overlaps, rangeOfSize, type Range } from '../memory/range.js';
-import { merged, subtract } from '../memory/range-set.js';
+import { common, merged, subtract } from '../memory/range-set.js';
 import { crashKernelOf } from './crash-kernel.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
+import { deviceMemoryOf } from '../description/device-memory.js';
 import { compareCpuNodes } from './compare-cpus.js';
 
 /** What of an image was compared with a machine. Of what was not, nothing is known: its lists are null, never empty. */
@@ -25,7 +26,7 @@ export interface CpuNote extends CrashNotes {
 /** What differs between an image and a machine. Lists of what was not compared are null. */
 export interface StateDifference {
   readonly compared: Compared;
-  /** RAM that a dump would miss; what touches is one range. */
+  /** RAM that a dump would miss; what touches is one range. Memory of devices, which it has to leave out, is not in it. */
   readonly missingMemory: readonly Range[] | null;
   /** Memory that the image lists and the machine does not have, or has taken offline. */
   readonly extraMemory: readonly Range[] | null;
@@ -71,6 +72,16 @@ function compareMemory(image: KdumpImage, state: MachineState): Pick<StateDiffer
 
 /** RAM of the machine that a dump would miss, a range for each System RAM resource and gap: they stay apart where the kernel keeps them apart. */
 export function missingResources(image: KdumpImage, state: MachineState): Range[] {
+  return subtract(unlistedResources(image, state), deviceMemoryOf(image, state.deviceTree));
+}
+
+/** Memory of devices that the machine has as System RAM and a dump leaves out, as it has to. */
+export function leftOutDeviceMemory(image: KdumpImage, state: MachineState): Range[] {
+  const device = deviceMemoryOf(image, state.deviceTree);
+  return device.length === 0 || state.iomem === undefined ? [] : common(unlistedResources(image, state), device);
+}
+
+function unlistedResources(image: KdumpImage, state: MachineState): Range[] {
   const { ranges, kernelText } = crashMemoryOf(image);
   const listed = ranges.map(({ range }) => toPages(range));
   if (kernelText !== null) listed.push(toPages(rangeOfSize(kernelText.paddr, kernelText.memsz)));

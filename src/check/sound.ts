@@ -3,11 +3,13 @@ import { alignDown, alignUp } from '../bytes/align.js';
 import { PT_NOTE } from '../elf/constants.js';
 import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import type { FdtNode } from '../fdt/fdt.js';
+import type { LiveDeviceTree } from '../machine/device-tree.js';
 import { segmentNamed, type KdumpImage } from '../image/image.js';
 import { segmentRange } from '../image/segment.js';
 import { SMALLEST_PAGE, byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
-import { firstEndingAfter, merged } from '../memory/range-set.js';
+import { common, firstEndingAfter, merged } from '../memory/range-set.js';
 import { crashMemoryOf, isOneByteTooLong, type CrashMemory } from '../description/crash-memory.js';
+import { deviceMemoryOf } from '../description/device-memory.js';
 import { isCpuType } from '../arch/cpu-nodes.js';
 import type { Finding, Severity } from './finding.js';
 import { capacityOf, knownCpus } from '../description/capacity.js';
@@ -16,12 +18,15 @@ import { formatSize } from '../text/numbers.js';
 /**
  * What can be said against an image from its elfcorehdr and FDT, without reading the large segments: everything that the capture kernel,
  * purgatory or makedumpfile would choke on. What they refuse outright was an error when the image was opened.
+ *
+ * @param deviceTree the live tree, which may know memory of devices that the FDT does not
  */
-export function soundFindings(image: KdumpImage): Finding[] {
+export function soundFindings(image: KdumpImage, deviceTree?: LiveDeviceTree): Finding[] {
   const crash = crashMemoryOf(image);
   return [
     ...misplacedNotes(crash),
     ...memoryFindings(image, crash),
+    ...deviceMemoryFindings(crash, deviceMemoryOf(image, deviceTree)),
     ...backupFindings(image, crash),
     ...placeFindings(image),
     ...(image.fdt === null ? [] : [...reservationFindings(image), ...chosenFindings(image), ...cpuFindings(image)]),
@@ -34,6 +39,20 @@ const KERNEL_HALF = 1n << 63n;
 
 function finding(severity: Severity, code: string, message: string): Finding {
   return { severity, code, message };
+}
+
+function deviceMemoryFindings({ ranges }: CrashMemory, device: readonly Range[]): Finding[] {
+  if (device.length === 0) return [];
+  return common(
+    ranges.map(({ range }) => range),
+    device,
+  ).map((range) =>
+    finding(
+      'error',
+      'device-memory-listed',
+      `coherent device memory ${formatRange(range)} is listed: its link is down after a crash, and the machine stops when the capture kernel reads it`,
+    ),
+  );
 }
 
 function misplacedNotes(crash: CrashMemory): Finding[] {

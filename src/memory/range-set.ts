@@ -39,6 +39,11 @@ export function subtract(ranges: readonly Range[], holes: readonly Range[]): Ran
   return result;
 }
 
+/** The addresses that are in both, as {@link subtract} orders them. */
+export function common(ranges: readonly Range[], others: readonly Range[]): Range[] {
+  return subtract(ranges, subtract(ranges, others));
+}
+
 /** Index of the first of `ranges`, which are ascending and disjoint, that ends after `address`. */
 export function firstEndingAfter(ranges: RangeSet, address: bigint): number {
   return firstWhere(0, ranges.length, (index) => (ranges[index] as Range).end > address);

@@ -1,17 +1,24 @@
 import type { KdumpImage } from '../image/image.js';
 import type { Change } from '../machine/change.js';
 import { compareCpuNodes } from '../check/compare-cpus.js';
-import { compareState, missingResources, type StateDifference } from '../check/compare-state.js';
+import { compareState, leftOutDeviceMemory, missingResources, type StateDifference } from '../check/compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
 
 /**
  * The changes that bring an image to a machine's state. CPUs are brought there all at once by one that is added, from the live tree; where cores
  * only went, they are removed one by one, so plan these with `pruneCpus`.
+ *
+ * @param force adds memory of devices too; plan it with `force`
  */
-export function changesToState(image: KdumpImage, state: MachineState): { changes: Change[]; difference: StateDifference } {
+export function changesToState(
+  image: KdumpImage,
+  state: MachineState,
+  { force = false }: { force?: boolean | undefined } = {},
+): { changes: Change[]; difference: StateDifference } {
   const difference = compareState(image, state);
   const { extraMemory, missingNotes } = difference;
-  const missingMemory = state.iomem === undefined ? [] : missingResources(image, state);
+  const missingMemory =
+    state.iomem === undefined ? [] : [...missingResources(image, state), ...(force ? leftOutDeviceMemory(image, state) : [])];
   return {
     difference,
     changes: [

@@ -18,6 +18,11 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     cause: 'two `PT_LOAD`s list the same memory',
     remedy: 'reload',
   },
+  'device-memory-listed': {
+    cause:
+      "coherent device memory is listed: the machine stops when the capture kernel reads it. The kernel's own rebuild lists it once a driver has put it online",
+    remedy: '`apply --remove-memory` with the range',
+  },
   'crashkernel-listed': {
     cause: 'RAM that is listed overlaps the crashkernel range: the capture kernel would dump itself',
     remedy: 'reload',
@@ -112,6 +117,11 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
   'memory-gone': {
     cause: 'memory is listed that is no System RAM of the machine',
     remedy: '`sync`',
+  },
+  'device-memory-left-out': {
+    cause:
+      "the machine has coherent device memory, such as a GPU's, as System RAM, and the image leaves it out, as kexec-tools does: its link is down after a crash",
+    remedy: 'none; `--force` adds it all the same',
   },
   'memory-offline': {
     cause: "memory is listed that is offline. The kernel's handler lists it again at its next update",

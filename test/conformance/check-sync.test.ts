@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseElfcorehdr } from '../../src/elf/elfcorehdr.js';
-import { cells, node, prop } from '../fdt/build.js';
+import { cells, node, prop, type Item } from '../fdt/build.js';
 import {
   build,
   cpuNode,
@@ -431,6 +431,10 @@ const liveTree = (change: (parts: Parts) => void) => (): string[] => {
   return ['--device-tree', path];
 };
 
+/** A memory node of a GPU, 16 MiB from `start` on. */
+const gpu = (start: number): Item =>
+  node('memory@gpu', prop('compatible', 'ibm,coherent-device-memory'), prop('reg', [0, start, 0, 0x1000000]));
+
 const FLAWS: readonly Flaw[] = [
   { code: 'no-notes', severity: 'error', mangle: (parts) => void (parts.programHeaders = loads(parts)) },
   { code: 'notes-not-first', severity: 'error', mangle: (parts) => void parts.programHeaders.push(note(0x790000n)) },
@@ -576,6 +580,13 @@ const FLAWS: readonly Flaw[] = [
     options: () => ['--iomem', RAM('00000000', '03ffffff', '01000000-01ffffff : Crash kernel')],
   },
   { code: 'memory-missing', severity: 'error', options: () => ['--iomem', RAM('00000000', '04ffffff')] },
+  {
+    code: 'device-memory-left-out',
+    severity: 'warning',
+    mangle: (parts) => void parts.nodes.push(gpu(0x4000000)),
+    options: () => ['--iomem', RAM('00000000', '04ffffff')],
+  },
+  { code: 'device-memory-listed', severity: 'error', mangle: (parts) => void parts.nodes.push(gpu(0x3000000)) },
   { code: 'memory-gone', severity: 'error', options: () => ['--iomem', RAM('00000000', '037fffff')] },
   {
     code: 'memory-offline',
@@ -610,6 +621,46 @@ const FLAWS: readonly Flaw[] = [
     options: liveTree((parts) => void (parts.cpus = [cpuNode('ppc64le', 0), cpuNode('ppc64le', 1, prop('status', 'okay'))])),
   },
 ];
+
+describe('coherent device memory, which a driver has put online', () => {
+  // A GPU on a POWER9: kexec-tools leaves its memory out, /proc/iomem shows it as System RAM.
+  const GPU_RAM = '0x4000000+0x1000000';
+  const inImage = (parts: Parts): void => void parts.nodes.push(gpu(0x4000000));
+  const iomem = (): string[] => ['--iomem', RAM('00000000', '04ffffff')];
+  const image = (mangle?: (parts: Parts) => void): string => {
+    const parts = partsOf('ppc64le');
+    mangle?.(parts);
+    return packedFile(join(mkdir(), 'gpu.kdump'), build(parts)).path;
+  };
+
+  test.each([
+    ['the FDT of the image', inImage, iomem],
+    ['the live tree', undefined, () => [...iomem(), ...liveTree(inImage)()]],
+  ] as const)('named by %s: not missing, and sync leaves it out with a word; --force adds it', (_, mangle, state) => {
+    const file = image(mangle);
+    const checked = check(file, ...state());
+    expect(checked).toMatchObject({ sound: true, missingMemory: [] });
+    expect(codes(checked)).toContain('device-memory-left-out');
+    const before = readFileSync(file);
+    const synced = run(['sync', file, ...state()]);
+    expect(synced).toMatchObject({ status: 0, stderr: '' });
+    expect(synced.stdout).toContain('nothing to do');
+    expect(synced.stdout).toContain('[device-memory-left-out]');
+    expect(readFileSync(file)).toEqual(before);
+    expect(run(['sync', file, ...state(), '--force'])).toMatchObject({ status: 0, stderr: '' });
+    expect(codes(check(file, ...state()))).toContain('device-memory-listed');
+  });
+
+  test('a change that adds it is refused, and forcible', () => {
+    const file = image(inImage);
+    for (const compat of [[], ['--compat', 'linux']]) {
+      const refused = run(['plan', file, '--add-memory', GPU_RAM, ...compat]);
+      expect(refused.status).toBe(4);
+      expect(refused.stderr).toMatch(/coherent device memory 0x4000000-0x4ffffff .*--force/);
+      expect(run(['plan', file, '--add-memory', GPU_RAM, ...compat, '--force'])).toMatchObject({ status: 0, stderr: '' });
+    }
+  });
+});
 
 describe('findings', () => {
   test.each(FLAWS)('$severity $code $what', ({ code, severity, architecture = 'ppc64le', fileLoaded, mangle, mangleFile, options }) => {

@@ -1,5 +1,6 @@
 import { KdumpError } from '../../errors.js';
 import { planPossible } from '../../plan/plan-possible.js';
+import { leftOutFindings } from '../../check/check.js';
 import { changesToState } from '../../plan/sync.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
@@ -43,9 +44,13 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const { deviceTree, iomem, memoryNodes } = state;
   const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree, iomem, memoryNodes };
   const where = { ...options, machine: state };
+  const plan: typeof planPossible = (each, changes, given) => {
+    const possible = planPossible(each, changes, given);
+    return options.force === true ? possible : { ...possible, findings: [...possible.findings, ...leftOutFindings(each, state)] };
+  };
   if (qmp === undefined) {
-    const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state).changes;
-    return planAndApply(context, requireImage(image), where, { planOptions, changesFor, plan: planPossible });
+    const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state, options).changes;
+    return planAndApply(context, requireImage(image), where, { planOptions, changesFor, plan });
   }
   return Promise.all([import('../guest/patch-guest-command.js'), import('../guest/guest-state.js')]).then(
     ([{ patchGuestCommand }, { changesToGuestState }]) =>
@@ -53,7 +58,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
         context,
         image,
         { ...where, qmp },
-        { planOptions, plan: planPossible, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state) },
+        { planOptions, plan, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state, options) },
       ),
   );
 }

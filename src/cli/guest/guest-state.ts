@@ -9,8 +9,13 @@ import type { GuestChanges } from './patch-guest-command.js';
  * What brings an image to the state of its guest. What the guest itself says, by copies of its files, comes before what QEMU says: memory from
  * `iomem`, CPUs from `deviceTree`, and from QEMU what was not given.
  */
-export function changesToGuestState(image: KdumpImage, devices: GuestDevices | undefined, state: MachineState): Required<GuestChanges> {
-  const stated = changesToState(image, state).changes;
+export function changesToGuestState(
+  image: KdumpImage,
+  devices: GuestDevices | undefined,
+  state: MachineState,
+  options: { force?: boolean | undefined } = {},
+): Required<GuestChanges> {
+  const stated = changesToState(image, state, options).changes;
   const given = { memory: state.iomem !== undefined, cpus: state.deviceTree !== undefined && image.fdt !== null };
   const asked = devices === undefined ? undefined : compareGuest(image, devices);
   const fromQemu = (kind: 'memory' | 'cpus'): GuestChanges['changes'] => asked?.[kind].flatMap(({ changes }) => changes) ?? [];
