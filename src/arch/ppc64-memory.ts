@@ -60,7 +60,11 @@ export function memoryNodes(root: TreeNode, of: 'machine' | 'image'): MemoryNode
 /** The memory of `memory@…` nodes that lies on a device and is out of reach once the machine crashed (skiboot hw/npu2.c). */
 export function coherentDeviceMemory(root: TreeNode): Range[] {
   return memoryChildren(root.children())
-    .filter((node) => textOf(node.property('compatible') ?? new Uint8Array()).split('\0').includes('ibm,coherent-device-memory'))
+    .filter((node) =>
+      textOf(node.property('compatible') ?? new Uint8Array())
+        .split('\0')
+        .includes('ibm,coherent-device-memory'),
+    )
     .flatMap((node) => rangesOf(root, node));
 }
 
