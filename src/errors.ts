@@ -29,7 +29,7 @@ export class KdumpError extends Error {
   readonly details: Readonly<KdumpErrorDetails>;
 
   constructor(kind: KdumpErrorKind, problem: string, details: KdumpErrorDetails = {}) {
-    super(describe(problem, details), details.cause === undefined ? undefined : { cause: details.cause });
+    super(printable(describe(problem, details)), details.cause === undefined ? undefined : { cause: details.cause });
     this.kind = kind;
     this.code = details.code ?? kind;
     this.problem = problem;
@@ -57,7 +57,7 @@ export function hex(value: bigint | number): string {
 
 function describe(problem: string, { file, segment, offset, found, expected, remedy, forcible }: KdumpErrorDetails): string {
   const place = [
-    file === undefined ? '' : printable(file),
+    file ?? '',
     [segment ?? '', offset === undefined ? '' : `offset ${hex(offset)}`].filter(Boolean).join(' '),
   ].filter(Boolean);
   const facts = [found === undefined ? '' : `found ${found}`, expected === undefined ? '' : `expected ${expected}`].filter(Boolean);

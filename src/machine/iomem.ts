@@ -33,7 +33,8 @@ interface OpenEntry extends IomemEntry {
  *
  * @returns the top-level resources in the order of the text
  * @throws KdumpError `input`, with the line number in `segment`, for text of another form, a resource that is not inside the one it is
- *   nested in, addresses that are all zero (as the kernel shows them to readers without CAP_SYS_ADMIN), or no System RAM
+ *   nested in, one that overlaps another of its level, addresses that are all zero (as the kernel shows them to readers without
+ *   CAP_SYS_ADMIN), or no System RAM
  */
 export function parseIomem(text: string): IomemEntry[] {
   if (text.length > MAX_IOMEM_TEXT) {
@@ -41,6 +42,7 @@ export function parseIomem(text: string): IomemEntry[] {
   }
   const top: OpenEntry[] = [];
   const open: OpenEntry[] = [];
+  const lines = new Map<IomemEntry, number>();
   let allZero = true;
   let ram = false;
   let number = 0;
@@ -48,6 +50,7 @@ export function parseIomem(text: string): IomemEntry[] {
     number += 1;
     if (line.trim() === '') continue;
     const entry = parseLine(line.endsWith('\r') ? line.slice(0, -1) : line, number);
+    lines.set(entry, number);
     if (entry.depth > open.length) throw atLine(number, 'indented too far', `${entry.depth * 2} blanks`, `at most ${open.length * 2}`);
     open.length = entry.depth;
     const parent = open.at(-1);
@@ -70,6 +73,7 @@ export function parseIomem(text: string): IomemEntry[] {
       remedy: 'read /proc/iomem as root',
     });
   }
+  refuseOverlaps(top, lines);
   if (!ram) throw new KdumpError('input', 'no System RAM in the memory map', { expected: 'the contents of /proc/iomem' });
   return top;
 }
@@ -79,21 +83,9 @@ export function parseIomem(text: string): IomemEntry[] {
  *
  * `System RAM (kmem)`, `System RAM (virtio_mem)` and the like count: a driver added that memory, and the kernel dumps it as any other
  * (mm/memory_hotplug.c, add_memory_driver_managed). `System RAM (boot alias)` is other memory a second time.
- *
- * @throws KdumpError `input` when two of them overlap
  */
 export function systemRam(entries: readonly IomemEntry[]): Range[] {
-  const ranges = rangesOf(entries, isSystemRam);
-  ranges.forEach((range, index) => {
-    const before = ranges[index - 1];
-    if (before !== undefined && overlaps(before, range)) {
-      throw new KdumpError('input', 'overlapping System RAM in the memory map', {
-        found: `${formatRange(before)} and ${formatRange(range)}`,
-        expected: 'each address once',
-      });
-    }
-  });
-  return ranges;
+  return rangesOf(entries, isSystemRam);
 }
 
 /** The memory reserved for the crash kernel, ascending: none, one, or two where a part lies below 4 GiB. */
@@ -143,6 +135,30 @@ function rangesOf(entries: readonly IomemEntry[], wanted: (entry: IomemEntry) =>
   return entries.flatMap(found).sort(byStart);
 }
 
-function atLine(line: number, problem: string, found: string, expected: string): KdumpError {
-  return new KdumpError('input', problem, { segment: `line ${line}`, found, expected });
+/**
+ * The kernel's resources of one level never overlap (__request_resource in kernel/resource.c). It lists them by their number (r_start), so one that
+ * comes while a program reads makes the next piece begin with lines that were read before, and is itself missing: such a text is no list of any
+ * moment, and taking each line once would not make it one.
+ */
+function refuseOverlaps(siblings: readonly IomemEntry[], lines: ReadonlyMap<IomemEntry, number>): void {
+  const lineOf = (entry: IomemEntry): number => lines.get(entry) ?? 0;
+  const ascending = [...siblings].sort((a, b) => byStart(a.range, b.range));
+  ascending.forEach((entry, index) => {
+    const before = ascending[index - 1];
+    if (before !== undefined && overlaps(before.range, entry.range)) {
+      const [first, second] = lineOf(before) < lineOf(entry) ? [before, entry] : [entry, before];
+      throw atLine(
+        lineOf(second),
+        'resource overlaps another one of its level',
+        `${formatRange(second.range)} (${excerpt(second.name)}), and on line ${lineOf(first)} ${formatRange(first.range)} (${excerpt(first.name)})`,
+        'each address once',
+        'read /proc/iomem again: a list that changes while it is read has lines twice, and lacks others',
+      );
+    }
+    refuseOverlaps(entry.children, lines);
+  });
+}
+
+function atLine(line: number, problem: string, found: string, expected: string, remedy?: string): KdumpError {
+  return new KdumpError('input', problem, { segment: `line ${line}`, found, expected, ...(remedy === undefined ? {} : { remedy }) });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { printable } from '../../src/errors.js';
+import { KdumpError, printable } from '../../src/errors.js';
 import { jsonText } from '../../src/text/json-text.js';
 
 /** What a terminal acts on, shows nothing for, or takes as a change of direction. */
@@ -58,4 +58,10 @@ describe('what a terminal does not merely show', () => {
       expect((JSON.parse(json) as { text: string }).text === text).toBe(true);
     }
   });
+});
+
+test('whatever an error is told, its message is one line of what can be shown', () => {
+  const hostile = '\x1b]0;x\x07\n\u202e';
+  const details = { file: hostile, segment: hostile, found: hostile, expected: hostile, remedy: hostile };
+  expect(new KdumpError('io', hostile, details).message).not.toMatch(HARMFUL);
 });
