@@ -56,10 +56,9 @@ export function hex(value: bigint | number): string {
 }
 
 function describe(problem: string, { file, segment, offset, found, expected, remedy, forcible }: KdumpErrorDetails): string {
-  const place = [
-    file ?? '',
-    [segment ?? '', offset === undefined ? '' : `offset ${hex(offset)}`].filter(Boolean).join(' '),
-  ].filter(Boolean);
+  const place = [file ?? '', [segment ?? '', offset === undefined ? '' : `offset ${hex(offset)}`].filter(Boolean).join(' ')].filter(
+    Boolean,
+  );
   const facts = [found === undefined ? '' : `found ${found}`, expected === undefined ? '' : `expected ${expected}`].filter(Boolean);
   const what = facts.length > 0 ? `${problem}: ${facts.join(', ')}` : problem;
   const advice = [remedy ?? '', forcible === true ? '--force applies it all the same' : ''].filter(Boolean);

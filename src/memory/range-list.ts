@@ -1,5 +1,5 @@
 import { firstWhere } from './first-where.js';
-import { byStart, overlaps, type Range } from './range.js';
+import { byStart, containsAddress, overlaps, type Range } from './range.js';
 
 /** Ranges that are kept elsewhere, ascending and disjoint, each made when it is looked at. */
 export interface StoredRanges {
@@ -61,11 +61,16 @@ export class RangeList {
     return found !== undefined && overlaps(found, range) ? found : undefined;
   }
 
-  /** Whether every address of `range` is in the list, in one range or in several that touch. */
-  covers(range: Range): boolean {
+  /**
+   * Whether every address of `range` is in the list, in one range or in several that touch.
+   *
+   * @param others count as well
+   */
+  covers(range: Range, others: readonly Range[] = []): boolean {
     for (let { start } = range; start < range.end;) {
-      const found = this.endingAfter(start);
-      if (found === undefined || found.start > start) return false;
+      const listed = this.endingAfter(start);
+      const found = listed !== undefined && listed.start <= start ? listed : others.find((other) => containsAddress(other, start));
+      if (found === undefined) return false;
       start = found.end;
     }
     return true;

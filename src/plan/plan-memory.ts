@@ -25,8 +25,12 @@ export interface ChangeEffect {
   readonly isRefused?: boolean;
 }
 
+/** Why nothing is to be done for memory that is listed with the holes that a dump has anyway. */
+export const LISTED_BUT_FOR_LEFT_OUT = 'it is listed already, but for what the dump leaves out';
+
 export const MADE: ChangeEffect = { made: true, reason: '' };
 const LISTED: ChangeEffect = { made: false, reason: 'it is listed already' };
+const LISTED_BUT: ChangeEffect = { made: false, reason: LISTED_BUT_FOR_LEFT_OUT };
 const STAYS: ChangeEffect = { made: false, reason: 'the kernel leaves removed memory listed' };
 
 export interface MemoryPlan {
@@ -72,6 +76,7 @@ export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], 
   const ram = new RangeList(listed);
   const listedElsewhere = [...rangesOf(crash, KIND.backup), ...rangesOf(crash, KIND.firmware)];
   const device = force ? [] : deviceMemoryOf(image, options.deviceTree);
+  const leftOut = leftOutOf(image);
   const effects: ChangeEffect[] = [];
   const reproducesSplit = compat === 'linux' && architecture.kernelSplitsOneByteTooLong === true;
   let rebuilt = false;
@@ -80,14 +85,15 @@ export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], 
   for (const [index, { action, memory, node }] of changes.entries()) {
     refuseUnaligned(action, memory, force);
     if (action === 'add') {
-      const isListed = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
+      const isWhole = ram.covers(memory) || listedElsewhere.some((range) => contains(range, memory));
+      const isListed = isWhole || (ram.overlapping(memory) !== undefined && ram.covers(memory, [...listedElsewhere, ...leftOut]));
       if (!isListed) {
         refuseAddition(ram, memory, image, listedElsewhere);
         refuseDeviceMemory(memory, device);
         const added: AddedRange = { ...memory, isAdded: true, node };
         ram.add(added);
       }
-      effects.push(isListed ? LISTED : MADE);
+      effects.push(isWhole ? LISTED : isListed ? LISTED_BUT : MADE);
       rebuilt ||= !isListed || compat === 'linux';
     } else {
       refuseRemoval(ram, memory, image, listedElsewhere);
@@ -152,6 +158,14 @@ function refuseMisplacedNote(crash: CrashTable): void {
 
 function rangesOf(crash: CrashTable, kind: number): Range[] {
   return indexesOf(crash, kind).map((index) => rangeAt(crash, index));
+}
+
+/** What no dump of the machine holds: the crashkernel ranges, and what the architecture leaves out. */
+export function leftOutOf({
+  crashKernelRanges,
+  architecture: { unlisted },
+}: Pick<KdumpImage, 'crashKernelRanges' | 'architecture'>): readonly Range[] {
+  return unlisted === undefined ? crashKernelRanges : [...crashKernelRanges, unlisted];
 }
 
 function refuseAddition(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {

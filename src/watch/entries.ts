@@ -4,8 +4,9 @@ import { knownCpus } from '../description/capacity.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Change } from '../machine/change.js';
 import { RangeList } from '../memory/range-list.js';
-import { merged, subtract } from '../memory/range-set.js';
+import { merged } from '../memory/range-set.js';
 import { formatRange } from '../memory/range.js';
+import { LISTED_BUT_FOR_LEFT_OUT, leftOutOf } from '../plan/plan-memory.js';
 
 /** One change of one event of a burst. */
 export interface Entry {
@@ -13,6 +14,8 @@ export interface Entry {
   readonly event: number;
   readonly change: Change;
   readonly isBlock: boolean;
+  /** Memory that was plugged in, of which no event says that it came online. */
+  isPlugged?: boolean | undefined;
   /** Why it is not made; undefined while it is to be planned. */
   skipped?: string;
 }
@@ -26,22 +29,26 @@ export interface Entry {
 export function skipOvertaken(entries: readonly Entry[], image: KdumpImage, nameOf: (event: number) => string): void {
   const coreOf = coreIds(knownCpus(image), image.architecture);
   const keyOf = (change: Change): string => ('memory' in change ? formatRange(change.memory) : `CPU ${coreOf(change.cpu.id)}`);
-  const last = new Map<string, Entry>();
+  const groups = new Map<string, { entries: Entry[]; last: Entry; overtaking: number }>();
   for (const entry of entries) {
     const key = keyOf(entry.change);
-    const before = last.get(key);
-    if (before !== undefined) {
-      if (before.change.action !== entry.change.action) {
-        for (const each of entries) {
-          if (each === entry) break;
-          if (keyOf(each.change) === key) each.skipped = `overtaken by ${nameOf(entry.event)}`;
-        }
-      } else if (!saysMore(entry.change)) {
-        entry.skipped = `${nameOf(before.event)} says the same`;
-        continue;
-      }
+    const group = groups.get(key);
+    if (group === undefined) {
+      groups.set(key, { entries: [entry], last: entry, overtaking: 0 });
+      continue;
     }
-    last.set(key, entry);
+    const { last } = group;
+    if (last.change.action === entry.change.action && !saysMore(entry.change)) {
+      entry.skipped = `${nameOf(last.event)} says the same`;
+      if (last.isPlugged === true && entry.isPlugged !== true) last.isPlugged = false;
+    } else {
+      if (last.change.action !== entry.change.action) group.overtaking = group.entries.length;
+      group.last = entry;
+    }
+    group.entries.push(entry);
+  }
+  for (const { entries: same, overtaking } of groups.values()) {
+    for (const each of same.slice(0, overtaking)) each.skipped = `overtaken by ${nameOf((same[overtaking] as Entry).event)}`;
   }
 }
 
@@ -49,13 +56,18 @@ function saysMore(change: Change): boolean {
   return 'cpu' in change && (change.cpu.properties !== undefined || change.cpu.crashNotes !== undefined);
 }
 
+/**
+ * Memory is plugged in and taken online by whole blocks without holes (check_hotplug_memory_range and offline_pages in mm/memory_hotplug.c), so a
+ * block that is listed in part was there when the image was loaded: the rest is a hole, or something else that is in no dump.
+ */
+const LISTED_IN_PART = 'it is listed already, but for a hole: a block that was there from the beginning';
+
 /** Marks the changes that `image` has already, each seen after those before it. */
 export function skipMade(entries: readonly Entry[], image: KdumpImage): void {
   const listed = new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)));
-  const { crashKernelRanges, architecture } = image;
-  const elsewhere = [...crashKernelRanges, ...(architecture.unlisted === undefined ? [] : [architecture.unlisted])];
+  const leftOut = leftOutOf(image);
   const known = knownCpus(image);
-  const coreOf = coreIds(known, architecture);
+  const coreOf = coreIds(known, image.architecture);
   const cores = new Set(known.map(({ id }) => id));
   for (const entry of entries) {
     if (entry.skipped !== undefined) continue;
@@ -72,8 +84,10 @@ export function skipMade(entries: readonly Entry[], image: KdumpImage): void {
       continue;
     }
     if (listed.covers(memory)) entry.skipped = 'it is listed already';
-    else if (entry.isBlock && subtract([memory], [...listed.toArray(), ...elsewhere]).length === 0)
-      entry.skipped = 'it is listed already, but for what the dump leaves out';
-    else if (listed.overlapping(memory) === undefined) listed.add(memory);
+    else if (listed.overlapping(memory) === undefined) {
+      if (entry.isBlock && listed.covers(memory, leftOut)) entry.skipped = 'the dump leaves it out';
+      else listed.add(memory);
+    } else if (listed.covers(memory, leftOut)) entry.skipped = LISTED_BUT_FOR_LEFT_OUT;
+    else if (entry.isBlock && entry.isPlugged === true) entry.skipped = LISTED_IN_PART;
   }
 }

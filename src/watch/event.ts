@@ -37,6 +37,8 @@ export interface EventReportJson {
   line: number | null;
   source: WatchEvent['source'];
   event: string;
+  /** Whether nothing came or went, as `udevadm trigger` makes events. */
+  synthetic: boolean;
   outcome: EventOutcome;
   changes: ChangeJson[];
   reason: string | null;
@@ -50,6 +52,7 @@ export function reportToJson({ event, outcome, changes, reason }: EventReport, w
     line: event.line ?? null,
     source: event.source,
     event: event.text,
+    synthetic: event.source === 'udev' && event.udev.isSynthetic,
     outcome,
     changes: changes.map(changeToJson),
     reason: reason === '' ? null : reason,

@@ -4,7 +4,7 @@ import { PossibleUnits, attempt, type Unit } from '../plan/possible-units.js';
 import { sizeOf } from '../memory/range.js';
 import { skipMade, skipOvertaken, type Entry } from './entries.js';
 import type { EventOutcome, EventReport, WatchEvent } from './event.js';
-import { resolveEvent, type ResolveContext, type Resolved } from './resolve.js';
+import { isHotplug, resolveEvent, type ResolveContext, type Resolved } from './resolve.js';
 
 /** A burst of events as one patch, and what becomes of each. */
 export interface BurstPlan {
@@ -38,7 +38,7 @@ export function planBurst(events: readonly WatchEvent[], context: ResolveContext
     }),
   );
   const entries = resolved.flatMap((each, event): Entry[] =>
-    'changes' in each ? each.changes.map((change) => ({ event, change, isBlock: each.isBlock })) : [],
+    'changes' in each ? each.changes.map((change) => ({ event, change, isBlock: each.isBlock, isPlugged: each.isPlugged })) : [],
   );
   skipOvertaken(entries, image, (event) => nameOf(events[event]));
   skipMade(entries, image);
@@ -69,8 +69,11 @@ export function planBurst(events: readonly WatchEvent[], context: ResolveContext
   return { plan, reports };
 }
 
+const SYNTHETIC = 'a synthetic event, as udevadm trigger sends: nothing came or went; sync compares the image with the machine';
+
 /** The report of an event for which the image need not be looked at. */
 export function reportWithoutImage(event: WatchEvent): EventReport {
+  if (event.source === 'udev' && isHotplug(event.udev)) return { event, outcome: 'nothing to do', changes: [], reason: SYNTHETIC };
   if (event.source !== 'unknown')
     return { event, outcome: 'ignored', changes: [], reason: 'neither a memory block nor a CPU comes or goes' };
   return { event, outcome: outcomeOf(event.error), changes: [], reason: event.error.message };
@@ -93,7 +96,9 @@ function reportOf(
   if ('outcome' in resolved) return report(resolved.outcome, resolved.reason);
   const error = entries.map((entry) => refused.get(entry)).find((each) => each !== undefined);
   if (error !== undefined) return report('refused', error.message);
-  if (entries.some((entry) => effects.get(entry)?.made === true)) return report('applied', resolved.note);
+  // Of a block that was plugged in another event may have said that it came online.
+  const note = entries.some(({ isPlugged }) => isPlugged === false) ? '' : resolved.note;
+  if (entries.some((entry) => effects.get(entry)?.made === true)) return report('applied', note);
   const [first] = entries;
   return report('nothing to do', first === undefined ? '' : (first.skipped ?? effects.get(first)?.reason ?? ''));
 }

@@ -33,6 +33,8 @@ export type Resolved =
       readonly changes: readonly Change[];
       /** Changes of neighbouring blocks may be made as one. */
       readonly isBlock: boolean;
+      /** Memory that was plugged in, of which the event does not say that it came online. */
+      readonly isPlugged?: boolean;
       /** What the reader has to know about it. */
       readonly note: string;
     }
@@ -66,7 +68,11 @@ export function resolveEvent(event: WatchEvent, context: ResolveContext): Resolv
 export function needsImage(event: WatchEvent): boolean {
   if (event.source === 'unknown') return false;
   if (event.source !== 'udev') return true;
-  const { action, subsystem } = event.udev;
+  return isHotplug(event.udev) && !event.udev.isSynthetic;
+}
+
+/** Whether memory or a CPU comes or goes. */
+export function isHotplug({ action, subsystem }: UdevEvent): boolean {
   return (subsystem === 'memory' || subsystem === 'cpu') && (ADDING.has(action) || REMOVING.has(action));
 }
 
@@ -101,14 +107,18 @@ function resolveBlock(
   }
   if ((number + 1n) * blockSize > ADDRESS_SPACE_END) throw new KdumpError('refused', 'no such memory block', { found: name });
   // A new block may stay offline; then it is in no dump.
-  if (word === 'add' && blockState !== undefined && blockState(name) === 'offline') {
-    return { outcome: 'nothing to do', reason: 'the block is not online yet' };
-  }
+  const state = word === 'add' ? blockState?.(name) : undefined;
+  if (state === 'offline') return { outcome: 'nothing to do', reason: 'the block is not online yet' };
   const block = rangeOfSize(number * blockSize, blockSize);
-  if (action === 'remove' || memoryWanted === undefined) return { changes: [{ action, memory: block }], isBlock: true, note: '' };
-  const wanted = memoryWanted.flatMap((range) => intersection(range, block) ?? []);
-  if (wanted.length === 0) return { outcome: 'nothing to do', reason: 'no memory in it belongs into a dump' };
-  return { changes: wanted.map((memory) => ({ action, memory })), isBlock: true, note: '' };
+  const memory =
+    action === 'remove' || memoryWanted === undefined ? [block] : memoryWanted.flatMap((range) => intersection(range, block) ?? []);
+  if (memory.length === 0) return { outcome: 'nothing to do', reason: 'no memory in it belongs into a dump' };
+  return {
+    changes: memory.map((range) => ({ action, memory: range })),
+    isBlock: true,
+    ...(word === 'add' ? { isPlugged: true } : {}),
+    note: word === 'add' && state === undefined ? 'whether it is online is not known; --memory-blocks tells' : '',
+  };
 }
 
 function resolveCpu(change: ChangeAction, event: UdevEvent, number: number, context: ResolveContext): Resolved {

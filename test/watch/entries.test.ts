@@ -109,11 +109,30 @@ describe('changes that the image has already', () => {
     expect(already([memory('remove', 2n * MIB), memory('add', 2n * MIB)])).toEqual([null, null]);
   });
 
-  test('a block that is listed but for the crashkernel range is; any other range with a part that is not, is not', () => {
+  test('memory that is listed but for the crashkernel range is; with a hole it is not', () => {
     const whole = memory('add', 16n * MIB, 48n * MIB);
     expect(already([whole], true)).toEqual(['it is listed already, but for what the dump leaves out']);
-    expect(already([whole])).toEqual([null]);
+    expect(already([whole])).toEqual(['it is listed already, but for what the dump leaves out']);
     expect(already([memory('add', 16n * MIB, 64n * MIB)], true)).toEqual([null]);
+    expect(already([memory('add', 32n * MIB, 16n * MIB)], true)).toEqual(['the dump leaves it out']);
+    expect(already([memory('add', 32n * MIB, 16n * MIB)])).toEqual([null]);
+  });
+
+  test('a block with a hole was there from the beginning, if it is plugged in; one that came online is not known', () => {
+    const entries = [true, false, undefined].map((isPlugged, event): Entry => {
+      return { event, change: memory('add', BigInt(16 + event) * MIB, 64n * MIB), isBlock: true, isPlugged };
+    });
+    skipMade(entries, image);
+    expect(skipped(entries)).toEqual(['it is listed already, but for a hole: a block that was there from the beginning', null, null]);
+  });
+
+  test('a block that is plugged in and comes online in one burst is one that came online', () => {
+    const entries = ['add', 'online'].map((word, event): Entry => {
+      return { event, change: memory('add', 64n * MIB), isBlock: true, ...(word === 'add' ? { isPlugged: true } : {}) };
+    });
+    skipOvertaken(entries, String);
+    expect(entries.map(({ isPlugged }) => isPlugged)).toEqual([false, undefined]);
+    expect(skipped(entries)).toEqual([null, '0 says the same']);
   });
 
   test('the first MiB of x86_64 is in no dump', () => {

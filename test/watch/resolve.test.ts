@@ -38,11 +38,11 @@ const context = (more: Partial<ResolveContext> = {}): ResolveContext => ({
   ...more,
 });
 
-const udev = (action: string, subsystem: string, device: string, nodePath?: string): WatchEvent => ({
+const udev = (action: string, subsystem: string, device: string, nodePath?: string, isSynthetic = false): WatchEvent => ({
   line: 1,
   text: 'event',
   source: 'udev',
-  udev: { action, subsystem, devicePath: `/devices/system/${device}`, nodePath },
+  udev: { action, subsystem, devicePath: `/devices/system/${device}`, nodePath, isSynthetic },
 });
 const memory = (action: string, number: number | string): WatchEvent => udev(action, 'memory', `memory/memory${number}`);
 const cpu = (action: string, number: number, nodePath?: string): WatchEvent => udev(action, 'cpu', `cpu/cpu${number}`, nodePath);
@@ -106,8 +106,12 @@ describe('memory blocks', () => {
     expect(resolveEvent(memory(action, 8), context())).toEqual({
       changes: [{ action: change, memory: rangeOfSize(8n * BLOCK, BLOCK) }],
       isBlock: true,
-      note: '',
+      ...(action === 'add' ? { isPlugged: true, note: 'whether it is online is not known; --memory-blocks tells' } : { note: '' }),
     });
+  });
+
+  test('plugged in, whose state the machine tells, need no word about it', () => {
+    expect(resolveEvent(memory('add', 8), context({ blockState: () => 'online' }))).toMatchObject({ isPlugged: true, note: '' });
   });
 
   test('that are new are looked up where the machine is at hand: offline, they are in no dump', () => {

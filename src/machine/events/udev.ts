@@ -11,12 +11,17 @@ export interface UdevEvent {
   readonly devicePath: string;
   /** Path of the device tree node that the kernel has for the device (of_device_uevent in drivers/of/device.c). */
   readonly nodePath: string | undefined;
+  /**
+   * Somebody wrote to the `uevent` file of the device, as `udevadm trigger` does: nothing came or went. The kernel marks such events with
+   * SYNTH_UUID since Linux 4.13 (Documentation/ABI/testing/sysfs-uevent).
+   */
+  readonly isSynthetic: boolean;
 }
 
 const HEADER = /^(KERNEL|UDEV) *\[[0-9.]+\] +([a-z]+) +(\/\S+) +\(([^)\s]*)\)$/;
 const PROPERTY = /^([A-Za-z_][A-Za-z0-9_.]*)=(.*)$/;
 const PREAMBLE = /^(monitor will print the received events for:|UDEV - .*|KERNEL - .*)$/;
-const KEPT = ['ACTION', 'DEVPATH', 'SUBSYSTEM', 'SEQNUM', 'OF_FULLNAME'] as const;
+const KEPT = ['ACTION', 'DEVPATH', 'SUBSYSTEM', 'SEQNUM', 'OF_FULLNAME', 'SYNTH_UUID'] as const;
 type Key = (typeof KEPT)[number];
 /** Events whose second half, of the kernel or of udev, may still come. */
 const MAX_WAITING = 4096;
@@ -119,7 +124,13 @@ function eventOf({ line, header, properties }: Block): UdevEvent {
       throw wrongBlock(line, 'a udev event is not whole', `no ${name}`, 'ACTION, SUBSYSTEM and DEVPATH, then a blank line');
     return found;
   };
-  return { action: value('ACTION'), devicePath: value('DEVPATH'), subsystem: value('SUBSYSTEM'), nodePath: properties.get('OF_FULLNAME') };
+  return {
+    action: value('ACTION'),
+    devicePath: value('DEVPATH'),
+    subsystem: value('SUBSYSTEM'),
+    nodePath: properties.get('OF_FULLNAME'),
+    isSynthetic: properties.has('SYNTH_UUID'),
+  };
 }
 
 function wrongBlock(line: number, problem: string, found: string, expected: string): KdumpError {
