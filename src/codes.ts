@@ -5,7 +5,7 @@
 export const ERROR_CODES = {
   usage: ['usage'],
   input: ['input'],
-  refused: ['refused'],
+  refused: ['refused', 'no-room'],
   io: [
     'io',
     'busy',

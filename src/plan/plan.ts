@@ -126,6 +126,7 @@ function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }
   const fits = table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || table === unchanged);
   if (!fits) {
     throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
+      code: 'no-room',
       segment: 'elfcorehdr',
       found: `${table.length} program headers, which take ${compat === 'linux' ? kernelNeeds : needed} bytes`,
       expected: `at most ${segment.memorySize} bytes (memsz), ${capacity} program headers`,

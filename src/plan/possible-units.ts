@@ -1,5 +1,6 @@
 import { KdumpError } from '../errors.js';
 import type { Change } from '../machine/change.js';
+import { HeaderRoom } from './header-room.js';
 import type { Plan } from './plan.js';
 
 /** Changes that are made together or not at all. */
@@ -13,6 +14,7 @@ export class PossibleUnits<U extends Unit> {
   readonly refused = new Map<U, KdumpError>();
   /** Of all that is accepted. */
   plan: Plan;
+  private readonly room: HeaderRoom;
 
   /**
    * @param piecesOf what to try instead of a unit that cannot be made
@@ -23,23 +25,31 @@ export class PossibleUnits<U extends Unit> {
     private readonly piecesOf: (unit: U) => readonly U[] = () => [],
   ) {
     this.plan = planChanges([]);
+    this.room = new HeaderRoom(this.plan.image);
   }
 
-  /** Decides on `units`, in their order. @param most how many may be refused; those that come after them are not tried any more */
-  settle(units: readonly U[], most = Infinity): void {
+  /** Decides on all units, in their order. @param most how many may be refused; those that come after them are not tried any more */
+  settle(all: readonly U[], most = Infinity): void {
+    const doNotFit = this.room.without(all);
+    for (const [unit, error] of doNotFit) this.refused.set(unit, error);
+    const units = doNotFit.size === 0 ? all : all.filter((unit) => !doNotFit.has(unit));
     if (units.length === 0) return;
     const [only] = units;
     const wanted = [...this.accepted, ...units];
     const plan = this.refused.size < most ? attempt(() => this.planChanges(wanted.flatMap(({ changes }) => changes))) : tooMany(most);
     if (!(plan instanceof KdumpError)) {
       this.plan = plan;
-      this.accepted.push(...units);
+      for (const unit of units) {
+        this.accepted.push(unit);
+        this.room.accept(unit.changes);
+      }
     } else if (this.refused.size >= most) for (const unit of units) this.refused.set(unit, plan);
     else if (units.length > 1) {
       const middle = units.length >>> 1;
       this.settle(units.slice(0, middle), most);
       this.settle(units.slice(middle), most);
     } else if (only !== undefined) {
+      this.room.refuse(only.changes, plan);
       const pieces = this.piecesOf(only);
       if (pieces.length === 0) this.refused.set(only, plan);
       else this.settle(pieces, most);

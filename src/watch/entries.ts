@@ -1,11 +1,9 @@
 import { coreIds } from '../description/cpus.js';
-import { crashMemoryOf } from '../description/crash-memory.js';
 import { knownCpus } from '../description/capacity.js';
 import type { KdumpImage } from '../image/image.js';
 import type { Change } from '../machine/change.js';
-import { RangeList } from '../memory/range-list.js';
-import { merged } from '../memory/range-set.js';
 import { formatRange } from '../memory/range.js';
+import { listedMemory } from '../plan/header-room.js';
 import { LISTED_BUT_FOR_LEFT_OUT, leftOutOf } from '../plan/plan-memory.js';
 
 /** One change of one event of a burst. */
@@ -64,7 +62,7 @@ const LISTED_IN_PART = 'it is listed already, but for a hole: a block that was t
 
 /** Marks the changes that `image` has already, each seen after those before it. */
 export function skipMade(entries: readonly Entry[], image: KdumpImage): void {
-  const listed = new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)));
+  const listed = listedMemory(image);
   const leftOut = leftOutOf(image);
   const known = knownCpus(image);
   const coreOf = coreIds(known, image.architecture);

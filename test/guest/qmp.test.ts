@@ -77,7 +77,7 @@ describe('apply --qmp', () => {
   });
 
   test('does not pause for a change that is refused', async () => {
-    expect(await command('apply', image, '--qmp', qemu.socket, '--add-memory', '0x10000000+512M')).toMatchObject({ status: 4 });
+    expect(await command('apply', image, '--qmp', qemu.socket, '--add-memory', '0x20000000+256M')).toMatchObject({ status: 4 });
     expect(qemu.runCommands).toEqual([]);
   });
 

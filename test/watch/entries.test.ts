@@ -130,7 +130,7 @@ describe('changes that the image has already', () => {
     const entries = ['add', 'online'].map((word, event): Entry => {
       return { event, change: memory('add', 64n * MIB), isBlock: true, ...(word === 'add' ? { isPlugged: true } : {}) };
     });
-    skipOvertaken(entries, String);
+    skipOvertaken(entries, image, String);
     expect(entries.map(({ isPlugged }) => isPlugged)).toEqual([false, undefined]);
     expect(skipped(entries)).toEqual([null, '0 says the same']);
   });

@@ -143,6 +143,43 @@ test('of many events those that cannot be made are found in few attempts', () =>
   expect(performance.now() - started).toBeLessThan(10_000);
 });
 
+describe.each(['ppc64le', 'x86_64'] as const)('a full elfcorehdr, %s', (name) => {
+  const start = (index: number): number => 0x1_0000_0000 + index * 0x20000;
+  const change = (action: string, at: number, size = '64K'): string =>
+    `{"action":"${action}","memory":{"start":"0x${at.toString(16)}","size":"${size}"}}\n`;
+  const adds = (count: number): string[] => Array.from({ length: count }, (_, index) => change('add', start(index)));
+  const path = name === 'x86_64' ? x86 : plain(name);
+  const fit = planned(path, adds(4096).join('')).filter((each) => each === 'applied add').length;
+
+  test('refuses thousands of events as fast as one, each as if it came alone', () => {
+    const started = performance.now();
+    const outcomes = planned(path, adds(4096).join(''));
+    expect(performance.now() - started).toBeLessThan(5000);
+    expect(outcomes).toEqual(outcomes.map((_, index) => (index < fit ? 'applied add' : 'refused add')));
+    expect(fit).toBeGreaterThan(100);
+    expect(planned(path, adds(fit).join(''))).not.toContain('refused add');
+    expect(planned(path, adds(fit + 1).join('')).filter((outcome) => outcome === 'refused add')).toHaveLength(1);
+  });
+
+  test('takes what joins others, and more again where a program header was freed', () => {
+    const between = change('add', start(0) + 0x10000);
+    const gone = change('remove', 0x3000000, '16M');
+    const more = [2, 3, 4].map((index) => change('add', start(fit + index)));
+    const outcomes = planned(path, [...adds(fit + 2), between, gone, ...more].join('')).slice(fit);
+    expect(outcomes.slice(0, 2)).toEqual(['refused add', 'refused add']);
+    expect(outcomes[3]).toBe('applied remove');
+    // ppc64: `between` joins two ranges, so two are free then; x86_64: it takes what the removal frees.
+    expect(outcomes.slice(4)).toEqual(name === 'x86_64' ? more.map(() => 'refused add') : ['applied add', 'applied add', 'refused add']);
+    expect(outcomes[2]).toBe('applied add');
+  });
+
+  test('takes a range that touches one which touches a listed one', () => {
+    const chain = [0, 1, 2].map((index) => change('add', 0x4000000 + index * 0x10000));
+    const outcomes = planned(path, [...adds(fit + 1), ...chain].join('')).slice(fit);
+    expect(outcomes).toEqual(['refused add', ...chain.map(() => (name === 'x86_64' ? 'refused add' : 'applied add'))]);
+  });
+});
+
 describe('reports', () => {
   const memory = (action: 'add' | 'remove', start: bigint, size = 0x1000_0000n): Change => ({ action, memory: rangeOfSize(start, size) });
   const qmp = (text: string, ...changes: Change[]): WatchEvent => ({ line: undefined, text, source: 'qmp', changes });
