@@ -1,9 +1,10 @@
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
+import type { InputFile } from '../file/input-file.js';
 import { readExpected } from '../image/containers/known-files.js';
 import type { KdumpImage } from '../image/image.js';
 import { MAX_KEXEC_LOG, parseKexecLog } from '../image/kexec-log.js';
-import { openImage, type OpenImageOptions } from '../image/open.js';
+import { openImage, readImage, type OpenImageOptions } from '../image/open.js';
 import { machineCrashKernel, type MachineCrashKernel } from '../machine/crash-kernel.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { readDeviceTree, readIomem } from '../machine/read-machine-state.js';
@@ -24,6 +25,11 @@ export function openImageFrom(context: OpeningContext, path: string, options: Im
   );
 }
 
+/** The image in an open copy of the file of that path, which is where its errors are. */
+export function openCopyFrom(context: OpeningContext, file: InputFile, options: ImageOptions): KdumpImage {
+  return opened(context, file.path, options, (open) => ({ image: readImage(file, open) })).image;
+}
+
 /** Opens it for patching. @throws KdumpError `refused` for /proc/kcore */
 export function openForPatchingFrom(
   context: OpeningContext,
@@ -31,13 +37,17 @@ export function openForPatchingFrom(
   options: ImageOptions,
   use: { live?: boolean | undefined },
 ): ReturnType<typeof openForPatching> {
-  if (path === KCORE) {
-    throw new KdumpError('refused', 'it can only be read', {
-      file: path,
-      remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
-    });
-  }
+  refuseKcore(path);
   return opened(context, path, options, (open) => openForPatching(context.fileSystem, path, open, use));
+}
+
+/** @throws KdumpError `refused` for /proc/kcore */
+export function refuseKcore(path: string): void {
+  if (path !== KCORE) return;
+  throw new KdumpError('refused', 'it can only be read', {
+    file: path,
+    remedy: 'capture the image and patch that, or let the kernel update it (kexec --hotplug)',
+  });
 }
 
 /** What opening takes of a context. */
@@ -55,6 +65,7 @@ function opened<T extends { readonly image: KdumpImage }>(
   const openOptions = openOptionsAt(fileSystem, path, options, place);
   const likely = openOptions.crashKernel ?? openOptions.crashKernelRanges?.at(-1);
   const result = progress.during(searching(fileSystem, path, likely), () => open(openOptions));
+  if (result.image.isInterrupted === true) console.note(`a patch of ${printable(path)} was interrupted; this is what recover makes of it`);
   const isSearched = result.image.format !== 'kdump' && options.kexecLog === undefined && options.crashKernel === undefined;
   if (isSearched && place !== null) sayWhere(console, result.image, place);
   else if (isSearched && options.machine?.iomem !== undefined) {

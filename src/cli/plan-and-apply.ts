@@ -1,19 +1,21 @@
 import { resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
-import { moveIntoPlace, refuseExisting, temporaryName } from '../file/new-file.js';
+import { InputFile } from '../file/input-file.js';
+import { makeFile, refuseExisting } from '../file/new-file.js';
 import { isNothingToDo, planHotplug, type Plan, type PlanOptions } from '../plan/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
-import { readCommitted } from '../journal/read-committed.js';
+import { refuseForeignJournal } from '../journal/find-journal.js';
+import { copyCommitted } from '../journal/read-committed.js';
 import type { Change } from '../machine/changes.js';
-import { applyPlan } from '../patch/apply.js';
+import { applyPlan, writePlan, type ApplyResult } from '../patch/apply.js';
 import { closeTarget } from '../patch/target.js';
-import { saveUndo, undoOf } from '../patch/undo.js';
+import { saveUndo, undoOf, withUndo } from '../patch/undo.js';
 import type { Context } from './command.js';
 import type { Console } from './console.js';
 import { planToJson } from './render/json.js';
-import { openForPatchingFrom, openImageFrom } from './open-image.js';
+import { openCopyFrom, openForPatchingFrom, openImageFrom, refuseKcore } from './open-image.js';
 import type { ImageOptions } from './options/image-options.js';
 import type { WriteOptions } from './options/write-options.js';
 import type { Outcome } from './outcome.js';
@@ -29,7 +31,7 @@ interface Work {
 
 /** Plans, writes unless it is a dry run, and reports. `plan` is `apply --dry-run`: both go through the same computations and checks. */
 export function planAndApply(context: Context, path: string, options: ImageOptions & WriteOptions, work: Work): Outcome {
-  const { fileSystem, console, progress } = context;
+  const { fileSystem, console } = context;
   if (options.dryRun === true) {
     const plan = onlyPlanned(context, path, options, work);
     report(plan, path, false, console);
@@ -37,16 +39,7 @@ export function planAndApply(context: Context, path: string, options: ImageOptio
   }
   const { output, saveUndo: undoFile } = options;
   if (undoFile !== undefined) refuseSame(fileSystem, undoFile, [path, ...(output === undefined ? [] : [output])]);
-  if (output === undefined) return outcomeOfPlan(patch(context, path, path, options, work));
-  const temporary = progress.during(copying(fileSystem, path), () => copyForPatching(fileSystem, path, output, options));
-  try {
-    const plan = patch(context, temporary, output, options, work);
-    moveIntoPlace(fileSystem, temporary, output);
-    return outcomeOfPlan(plan);
-  } catch (error) {
-    fileSystem.remove(temporary);
-    throw error;
-  }
+  return outcomeOfPlan(output === undefined ? patch(context, path, options, work) : patchCopy(context, path, output, options, work));
 }
 
 /** An image of which a part could not be made differs from what was asked for. */
@@ -68,20 +61,36 @@ function refuseSame(fileSystem: FileSystem, made: string, others: readonly strin
   });
 }
 
-/** A copy of a committed state, beside `output` and under a temporary name. */
-function copyForPatching(fileSystem: FileSystem, path: string, output: string, options: WriteOptions): string {
-  refuseExisting(fileSystem, output, options.overwrite === true);
+/** The copy has its name once it is patched. Until then nobody knows it, so it needs no journal. */
+function patchCopy(context: Context, path: string, output: string, options: ImageOptions & WriteOptions, work: Work): Plan {
+  const { fileSystem, console, progress } = context;
+  const overwrite = options.overwrite === true;
+  refuseKcore(path);
+  refuseExisting(fileSystem, output, overwrite);
   refuseSame(fileSystem, output, [path]);
-  const temporary = temporaryName(output);
-  fileSystem.remove(temporary);
-  readCommitted(fileSystem, path, (file) => {
-    if (file.isOverlaid)
-      throw new KdumpError('io', 'a patch of it was interrupted', { code: 'interrupted', file: path, remedy: 'run recover first' });
-    fileSystem.remove(temporary);
-    fileSystem.copy(path, temporary);
-    return file;
-  }).close();
-  return temporary;
+  refuseForeignJournal(fileSystem, output);
+  let undoFile: string | undefined;
+  try {
+    const { plan, written } = makeFile(fileSystem, output, overwrite, (descriptor) => {
+      const isInterrupted = progress.during(copying(fileSystem, path), () => copyCommitted(fileSystem, path, descriptor));
+      const status = fileSystem.status(descriptor);
+      // Errors in what was copied are errors of the image.
+      const file = new InputFile(fileSystem, path, descriptor, status.size, [], isInterrupted);
+      const image = openCopyFrom(context, file, options);
+      const made = progress.during(hashing(image), () => planned(image, work));
+      if (options.saveUndo !== undefined && !isNothingToDo(made)) {
+        saveUndo(fileSystem, options.saveUndo, { status }, undoOf(made), overwrite);
+        undoFile = options.saveUndo;
+      }
+      return { plan: made, written: writePlan(fileSystem, file, made) };
+    });
+    if (written > 0) console.detail(`${written} bytes written and read back`);
+    report(plan, output, written > 0, console);
+    return plan;
+  } catch (error) {
+    if (undoFile !== undefined) fileSystem.remove(undoFile);
+    throw error;
+  }
 }
 
 function onlyPlanned({ fileSystem, console, progress }: Context, path: string, options: ImageOptions, work: Work): Plan {
@@ -93,24 +102,18 @@ function onlyPlanned({ fileSystem, console, progress }: Context, path: string, o
   }
 }
 
-/** @param shown the name that the result will have */
-function patch(
-  { fileSystem, console, progress }: Context,
-  path: string,
-  shown: string,
-  options: ImageOptions & WriteOptions,
-  work: Work,
-): Plan {
+function patch({ fileSystem, console, progress }: Context, path: string, options: ImageOptions & WriteOptions, work: Work): Plan {
   const { target, image, recovery } = openForPatchingFrom({ fileSystem, console, progress }, path, options, { live: options.live });
   try {
     if (recovery !== 'none') console.note(`a patch of ${printable(path)} was interrupted before; it is ${recovery}`);
     const plan = progress.during(hashing(image), () => planned(image, work));
-    if (options.saveUndo !== undefined && !isNothingToDo(plan))
-      saveUndo(fileSystem, options.saveUndo, target, undoOf(plan), options.overwrite === true);
-    const { written, unknownUsers } = applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
+    const apply = (): ApplyResult => applyPlan(target, plan, { live: options.live, force: work.planOptions.force });
+    const { saveUndo: undoFile, overwrite = false } = options;
+    const { written, unknownUsers } =
+      undoFile === undefined || isNothingToDo(plan) ? apply() : withUndo(target, { path: undoFile, overwrite }, undoOf(plan), apply);
     if (unknownUsers > 0) console.detail(`could not look whether ${unknownUsers} processes use ${printable(path)}`);
     if (written > 0) console.detail(`${written} bytes written and read back`);
-    report(plan, shown, written > 0, console);
+    report(plan, path, written > 0, console);
     return plan;
   } finally {
     closeTarget(target);

@@ -12,7 +12,7 @@ export interface FileStatus {
   readonly mode: number;
   readonly user: number;
   readonly group: number;
-  /** Nanoseconds since 1970; 0 where the file system does not know. */
+  /** Nanoseconds since 1970; 0 where the file system does not know it, or statx(2) is refused. */
   readonly birthTime: bigint;
   /** Of the last write: nanoseconds since 1970, in steps of up to 10 ms. */
   readonly modified: bigint;
@@ -39,7 +39,8 @@ export type OpenMode = 'read' | 'modify' | 'create' | 'replace';
  * Every call throws a KdumpError `io` that names the path and the system's reason.
  */
 export interface FileSystem {
-  open(path: string, mode: OpenMode): number;
+  /** @param shown the name by which errors of this file call it, where that is not its own */
+  open(path: string, mode: OpenMode, shown?: string): number;
   close(descriptor: number): void;
   status(descriptor: number): FileStatus;
   /** Bytes read into the whole of `into`; fewer than asked for only at the end of the file. */
@@ -48,6 +49,12 @@ export interface FileSystem {
   write(descriptor: number, bytes: Uint8Array, position: number): void;
   /** Brings a file's data, or a directory's entries, to the disk. */
   sync(descriptor: number): void;
+  /** Opens a new file that is to be at `path` and has no name yet: it is gone with this process. Undefined where there are none. */
+  openUnnamed(path: string): number | undefined;
+  /** Gives a file of `openUnnamed` its name. @throws KdumpError `io`, also where something has that name */
+  nameUnnamed(descriptor: number, path: string): void;
+  /** Gives the file a second name in the same file system. @throws KdumpError `io`, also where something has that name */
+  link(from: string, to: string): void;
   /** Removes a file; one that does not exist is not an error. */
   remove(path: string): void;
   /** Gives the file another name in the same file system, in place of what has that name. */
@@ -64,11 +71,12 @@ export interface FileSystem {
   makeDirectory(path: string): void;
   list(path: string): DirectoryEntry[];
   /**
-   * A copy that shares blocks with the original where the file system can, and keeps its holes where it cannot.
+   * Makes the open file `to` a copy of `from`, permissions too, that shares blocks with it where the file system can, and keeps its holes where it
+   * cannot.
    *
    * @param copied is told how many more bytes are done, holes among them
    */
-  copy(from: string, to: string, copied?: (bytes: number) => void): void;
+  copy(from: number, to: number, copied?: (bytes: number) => void): void;
   /** The path with all links resolved. */
   realPath(path: string): string;
   openDirectory(path: string): number;

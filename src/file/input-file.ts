@@ -15,7 +15,9 @@ export class InputFile {
     readonly path: string,
     readonly descriptor: number,
     readonly size: bigint,
-    private readonly overlays: readonly Overlay[] = [],
+    readonly overlays: readonly Overlay[] = [],
+    /** Whether a patch of it was interrupted; null where its journal could not be looked for. */
+    readonly isInterrupted: boolean | null = false,
   ) {}
 
   /** @throws KdumpError `input` when it is not a regular file, `io` when it cannot be opened */
@@ -58,14 +60,14 @@ export class InputFile {
     return this.read(0, this.size < length ? Number(this.size) : length);
   }
 
-  /** Whether what is read differs from what the file holds. */
-  get isOverlaid(): boolean {
-    return this.overlays.length > 0;
+  /** The same open file after an interrupted patch, with `overlays` in front of its contents. */
+  overlaid(overlays: readonly Overlay[]): InputFile {
+    return new InputFile(this.fileSystem, this.path, this.descriptor, this.size, overlays, true);
   }
 
-  /** The same open file, with `overlays` in front of its contents. */
-  overlaid(overlays: readonly Overlay[]): InputFile {
-    return new InputFile(this.fileSystem, this.path, this.descriptor, this.size, overlays);
+  /** The same open file, whose journal may lie where it was not looked for. */
+  withUnknownJournal(): InputFile {
+    return new InputFile(this.fileSystem, this.path, this.descriptor, this.size, [], null);
   }
 
   close(): void {

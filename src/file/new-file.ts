@@ -1,45 +1,163 @@
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileSystem } from './file-system.js';
 
+/** A file to be made. */
+export interface NewFile {
+  readonly path: string;
+  /** Writes it, and may read what it wrote; what it throws is a failure. */
+  fill(descriptor: number): void;
+}
+
+/** As {@link makeFiles}, of one file. @returns what `fill` does */
+export function makeFile<T>(fileSystem: FileSystem, path: string, overwrite: boolean, fill: (descriptor: number) => T): T {
+  let result: { readonly value: T } | undefined;
+  makeFiles(fileSystem, overwrite, [
+    {
+      path,
+      fill(descriptor) {
+        result = { value: fill(descriptor) };
+      },
+    },
+  ]);
+  return (result as unknown as { readonly value: T }).value;
+}
+
 /**
- * Makes the file at `path` in one step: `fill` writes under a temporary name beside it, which is renamed once everything is on the disk. A
- * failure leaves nothing behind.
+ * Makes files, each in one step: it gets its name once it, and all others, are whole and on the disk. Until then it has none where the file system
+ * can do that, else a random one. A failure leaves nothing behind.
  *
- * @param check looks at the new file under its temporary name; what it throws is a failure
- * @throws KdumpError `io` when something is at `path` already and `overwrite` is not set
+ * @throws KdumpError `io` when something is at a path already and `overwrite` is not set, whenever it came there; `refused` when that is no file
  */
-export function makeFile(
-  fileSystem: FileSystem,
-  path: string,
-  overwrite: boolean,
-  fill: (descriptor: number) => void,
-  check: (temporary: string) => void = () => undefined,
-): void {
-  refuseExisting(fileSystem, path, overwrite);
-  const temporary = temporaryName(path);
-  // Made anew, so that a link that somebody put there is not followed.
-  fileSystem.remove(temporary);
-  const descriptor = fileSystem.open(temporary, 'create');
+export function makeFiles(fileSystem: FileSystem, overwrite: boolean, files: readonly NewFile[]): void {
+  for (const { path } of files) refuseExisting(fileSystem, path, overwrite);
+  const made: Unplaced[] = [];
   try {
-    try {
-      fill(descriptor);
-      fileSystem.sync(descriptor);
-    } finally {
-      fileSystem.close(descriptor);
+    for (const each of files) {
+      const file = begin(fileSystem, each.path);
+      made.push(file);
+      each.fill(file.descriptor);
+      fileSystem.sync(file.descriptor);
     }
-    check(temporary);
-    moveIntoPlace(fileSystem, temporary, path);
+    for (const file of made) (overwrite ? replace : place)(fileSystem, file);
+    for (const folder of new Set(files.map(({ path }) => dirname(path)))) syncFolder(fileSystem, folder);
   } catch (error) {
-    fileSystem.remove(temporary);
+    for (const { path, temporary, isNew } of made) {
+      for (const left of [...(temporary === undefined ? [] : [temporary]), ...(isNew ? [path] : [])])
+        attempt(() => {
+          fileSystem.remove(left);
+        });
+    }
+    throw error;
+  } finally {
+    for (const { descriptor } of made)
+      attempt(() => {
+        fileSystem.close(descriptor);
+      });
+  }
+}
+
+/** @throws KdumpError `io` when something is at `path` already and `overwrite` is not set; `refused` when a file cannot take its place */
+export function refuseExisting(fileSystem: FileSystem, path: string, overwrite: boolean): void {
+  if (!fileSystem.exists(path)) return;
+  const kind = kindAt(fileSystem, path);
+  if (kind !== 'file') {
+    throw new KdumpError('refused', 'no file is made there', {
+      file: path,
+      found: kind === 'directory' ? 'a directory' : 'a device, pipe or socket',
+      expected: 'the name of a new file',
+    });
+  }
+  if (!overwrite) throw existing(path);
+}
+
+function existing(file: string): KdumpError {
+  return new KdumpError('io', 'it exists already', { code: 'exists', file, remedy: 'give another name, or --overwrite' });
+}
+
+function isThere(fileSystem: FileSystem, path: string): boolean {
+  try {
+    return fileSystem.exists(path);
+  } catch {
+    return false;
+  }
+}
+
+/** A link that leads nowhere is like a file: a new one may take its place. */
+function kindAt(fileSystem: FileSystem, path: string): ReturnType<FileSystem['kindOf']> {
+  try {
+    return fileSystem.kindOf(path);
+  } catch {
+    return 'file';
+  }
+}
+
+/** A file on its way to its name. */
+interface Unplaced {
+  readonly path: string;
+  readonly descriptor: number;
+  temporary: string | undefined;
+  /** Has its name, which was nobody's before. */
+  isNew: boolean;
+}
+
+function begin(fileSystem: FileSystem, path: string): Unplaced {
+  const unnamed = fileSystem.openUnnamed(path);
+  if (unnamed !== undefined) return { path, descriptor: unnamed, temporary: undefined, isNew: false };
+  const temporary = randomName(path);
+  return { path, descriptor: fileSystem.open(temporary, 'create', path), temporary, isNew: false };
+}
+
+function randomName(path: string): string {
+  return join(dirname(path), `.kdhp-${randomBytes(12).toString('hex')}.new`);
+}
+
+/** Gives a whole file its name in place of what has it. */
+function replace(fileSystem: FileSystem, file: Unplaced): void {
+  if (file.temporary === undefined) {
+    const temporary = randomName(file.path);
+    fileSystem.nameUnnamed(file.descriptor, temporary);
+    file.temporary = temporary;
+  }
+  fileSystem.rename(file.temporary, file.path);
+  file.temporary = undefined;
+}
+
+/** Gives a whole file its name, and replaces nothing, though it came there this moment. */
+function place(fileSystem: FileSystem, file: Unplaced): void {
+  const { path, descriptor, temporary } = file;
+  try {
+    if (temporary === undefined) fileSystem.nameUnnamed(descriptor, path);
+    else giveName(fileSystem, temporary, path);
+  } catch (error) {
+    throw isThere(fileSystem, path) ? existing(path) : error;
+  }
+  file.isNew = true;
+  if (temporary !== undefined) fileSystem.remove(temporary);
+  file.temporary = undefined;
+}
+
+/** Some file systems have no second names; there the name is taken first, by an empty file. */
+function giveName(fileSystem: FileSystem, temporary: string, path: string): void {
+  try {
+    fileSystem.link(temporary, path);
+    return;
+  } catch {
+    fileSystem.close(fileSystem.open(path, 'create'));
+  }
+  try {
+    fileSystem.rename(temporary, path);
+  } catch (error) {
+    attempt(() => {
+      fileSystem.remove(path);
+    });
     throw error;
   }
 }
 
-/** Gives a whole file its name, and brings that to the disk. */
-export function moveIntoPlace(fileSystem: FileSystem, temporary: string, path: string): void {
-  fileSystem.rename(temporary, path);
-  const directory = fileSystem.openDirectory(dirname(fileSystem.realPath(path)));
+function syncFolder(fileSystem: FileSystem, folder: string): void {
+  const directory = fileSystem.openDirectory(fileSystem.realPath(folder));
   try {
     fileSystem.sync(directory);
   } finally {
@@ -47,14 +165,11 @@ export function moveIntoPlace(fileSystem: FileSystem, temporary: string, path: s
   }
 }
 
-/** The name that a new file has until it is whole. */
-export function temporaryName(path: string): string {
-  return `${path}.partial`;
-}
-
-/** @throws KdumpError `io` when something is at `path` already and `overwrite` is not set */
-export function refuseExisting(fileSystem: FileSystem, path: string, overwrite: boolean): void {
-  if (!overwrite && fileSystem.exists(path)) {
-    throw new KdumpError('io', 'it exists already', { code: 'exists', file: path, remedy: 'give another name, or --overwrite' });
+/** What went wrong before is what counts. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {
+    return;
   }
 }

@@ -9,6 +9,7 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -24,16 +25,17 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { KdumpError, printable } from '../errors.js';
+import { KdumpError } from '../errors.js';
 import { assertPosition, readPosition, safePosition } from '../bytes/position.js';
-import { systemError } from './system-error.js';
+import { codeOf, errnoOf, reasonOf, systemError } from './system-error.js';
 import type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file-system.js';
+import { nameUnnamed, openUnnamed } from './unnamed-file.js';
 
 const FLAGS: Record<OpenMode, number> = {
   // O_NONBLOCK: opening a FIFO returns at once instead of waiting for a writer.
   read: constants.O_RDONLY | constants.O_NONBLOCK,
   modify: constants.O_RDWR | constants.O_NONBLOCK,
-  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
   replace: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
 };
 
@@ -41,9 +43,9 @@ const paths = new Map<number, string>();
 
 /** The real file system, and the only place that calls node:fs. */
 export const nodeFileSystem: FileSystem = {
-  open(path, mode) {
-    const descriptor = attempt('open', path, () => openSync(path, FLAGS[mode], 0o666));
-    paths.set(descriptor, path);
+  open(path, mode, shown = path) {
+    const descriptor = attempt('open', shown, () => openSync(path, FLAGS[mode], 0o666));
+    paths.set(descriptor, shown);
     return descriptor;
   },
   close(descriptor) {
@@ -60,7 +62,8 @@ export const nodeFileSystem: FileSystem = {
       const start = readPosition(position);
       let done = 0;
       while (done < into.length) {
-        const count = readSync(descriptor, into, done, into.length - done, readPosition(start + BigInt(done)));
+        const from = done;
+        const count = uninterrupted(() => readSync(descriptor, into, from, into.length - from, readPosition(start + BigInt(from))));
         if (count === 0) break;
         done += count;
       }
@@ -72,7 +75,10 @@ export const nodeFileSystem: FileSystem = {
       // A short write hides its errno; writing the rest brings it out.
       assertPosition(position);
       for (let done = 0; done < bytes.length;) {
-        done += writeSync(descriptor, bytes, done, bytes.length - done, safePosition(position + done));
+        const from = done;
+        const count = uninterrupted(() => writeSync(descriptor, bytes, from, bytes.length - from, safePosition(position + from)));
+        if (count === 0) throw new KdumpError('io', 'cannot write: the device takes no more bytes', { file: nameOf(descriptor) });
+        done += count;
       }
     });
   },
@@ -87,32 +93,33 @@ export const nodeFileSystem: FileSystem = {
     });
   },
   rename(from, to) {
-    attempt('rename', from, () => {
+    attempt('rename', to, () => {
       renameSync(from, to);
     });
   },
+  link(from, to) {
+    attempt('link', to, () => {
+      linkSync(from, to);
+    });
+  },
+  openUnnamed(path) {
+    const descriptor = openUnnamed(dirname(path));
+    if (descriptor !== undefined) paths.set(descriptor, path);
+    return descriptor;
+  },
+  nameUnnamed,
   copy(from, to, copied) {
     if (isCloned(from, to)) return;
-    const source = nodeFileSystem.open(from, 'read');
-    try {
-      const { size, mode } = nodeFileSystem.status(source);
-      const target = nodeFileSystem.open(to, 'create');
-      try {
-        attempt('copy', to, () => {
-          ftruncateSync(target, safePosition(size));
-          fchmodSync(target, mode & 0o777);
-        });
-        copyData(source, target, copied);
-        nodeFileSystem.sync(target);
-      } finally {
-        nodeFileSystem.close(target);
-      }
-    } finally {
-      nodeFileSystem.close(source);
-    }
+    const { size, mode } = nodeFileSystem.status(from);
+    attempt('copy', to, () => {
+      ftruncateSync(to, 0);
+      ftruncateSync(to, safePosition(size));
+      fchmodSync(to, mode & 0o777);
+    });
+    copyData(from, to, copied);
   },
   exists(path) {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    return attempt('stat', path, () => lstatSync(path, { throwIfNoEntry: false })) !== undefined;
   },
   kindOf(path) {
     return attempt('stat', path, () => statusOf(statSync(path, { bigint: true })).kind);
@@ -198,9 +205,9 @@ export const nodeFileSystem: FileSystem = {
     });
     if (error !== undefined || (status !== 0 && status !== 1)) {
       throw new KdumpError('io', 'cannot lock: flock(1) does not work here', {
-        file: paths.get(descriptor) ?? '',
-        found: error === undefined ? `exit code ${status ?? 'none'}` : printable(error.message),
-        remedy: 'install util-linux',
+        file: nameOf(descriptor),
+        found: error === undefined ? `exit code ${status ?? 'none'}` : reasonOf(error),
+        ...(errnoOf(error) === 'ENOENT' ? { remedy: 'install util-linux' } : { code: codeOf(error) }),
       });
     }
     return status === 0;
@@ -229,9 +236,9 @@ export const nodeFileSystem: FileSystem = {
 };
 
 /** Whether the file system made `to` a clone of `from`, sharing all blocks. */
-function isCloned(from: string, to: string): boolean {
+function isCloned(from: number, to: number): boolean {
   try {
-    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    copyFileSync(`/proc/self/fd/${from}`, `/proc/self/fd/${to}`, constants.COPYFILE_FICLONE_FORCE);
     return true;
   } catch {
     return false;
@@ -278,12 +285,31 @@ function readStream(descriptor: number, limit: number, size: number): Uint8Array
 function readAvailable(descriptor: number, into: Uint8Array): number {
   for (;;) {
     try {
-      return readSync(descriptor, into);
+      return uninterrupted(() => readSync(descriptor, into));
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      if (errnoOf(error) !== 'EAGAIN') throw error;
       nodeFileSystem.pause(10);
     }
   }
+}
+
+/** Calls again what a signal interrupted. */
+function uninterrupted<T>(call: () => T): T {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if (errnoOf(error) !== 'EINTR') throw error;
+    }
+  }
+}
+
+let hasBirthTimes: boolean | undefined;
+
+/** Where statx(2) is refused, as by old seccomp profiles, libuv gives the time of the last change for that of birth: even in /proc, which has none. */
+function birthTimeOf({ birthtimeNs }: BigIntStats): bigint {
+  hasBirthTimes ??= lstatSync('/proc/self', { bigint: true, throwIfNoEntry: false })?.birthtimeNs === 0n;
+  return hasBirthTimes ? birthtimeNs : 0n;
 }
 
 function statusOf(stat: BigIntStats): FileStatus {
@@ -297,7 +323,7 @@ function statusOf(stat: BigIntStats): FileStatus {
     mode: Number(stat.mode) & 0o7777,
     user: Number(stat.uid),
     group: Number(stat.gid),
-    birthTime: stat.birthtimeNs,
+    birthTime: birthTimeOf(stat),
     modified: stat.mtimeNs,
   };
 }
@@ -315,7 +341,11 @@ function attempt<T>(what: string, target: string | number, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    const file = typeof target === 'string' ? target : (paths.get(target) ?? `descriptor ${target}`);
+    const file = typeof target === 'string' ? target : nameOf(target);
     throw error instanceof KdumpError ? error.within({ file }) : systemError(what, file, error);
   }
+}
+
+function nameOf(descriptor: number): string {
+  return paths.get(descriptor) ?? `descriptor ${descriptor}`;
 }

@@ -9,6 +9,7 @@ const MEANINGS: Readonly<Record<string, readonly [reason: string, code: ErrorCod
   EEXIST: ['it exists already', 'exists'],
   EISDIR: ['it is a directory', 'wrong-type'],
   ENOTDIR: ['a part of the path is not a directory', 'wrong-type'],
+  ENAMETOOLONG: ['the name is too long', 'wrong-type'],
   ELOOP: ['too many symbolic links', 'wrong-type'],
   ENXIO: ['it is a socket or a device without a driver', 'wrong-type'],
   ENOSPC: ['no space left on the device', 'no-space'],
@@ -29,9 +30,13 @@ const MEANINGS: Readonly<Record<string, readonly [reason: string, code: ErrorCod
 
 /** The KdumpError for what a system call threw. @param what was tried, such as `open` */
 export function systemError(what: string, file: string, error: unknown): KdumpError {
+  return new KdumpError('io', `cannot ${what}: ${reasonOf(error)}`, { file, code: codeOf(error), cause: error });
+}
+
+/** What a system call threw, in words. */
+export function reasonOf(error: unknown): string {
   const errno = errnoOf(error);
-  const reason = errno === undefined ? printable(String(error)) : `${MEANINGS[errno]?.[0] ?? 'the system refused'} (${errno})`;
-  return new KdumpError('io', `cannot ${what}: ${reason}`, { file, code: codeOf(error), cause: error });
+  return errno === undefined ? printable(String(error)) : `${MEANINGS[errno]?.[0] ?? 'the system refused'} (${errno})`;
 }
 
 /** The code for what a system call threw, where it is one of those that are told apart. */
@@ -39,6 +44,7 @@ export function codeOf(error: unknown): ErrorCode | undefined {
   return MEANINGS[errnoOf(error) ?? '']?.[1];
 }
 
-function errnoOf(error: unknown): string | undefined {
+/** The name of the errno, such as `ENOENT`. */
+export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

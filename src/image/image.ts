@@ -34,6 +34,8 @@ export interface KdumpImage {
   readonly isComplete: boolean;
   /** How each thing that is not stated anywhere was derived. */
   readonly notes: readonly string[];
+  /** Whether a patch of the file was interrupted: this is what `recover` will make of it. Null where its journal could not be looked for. */
+  readonly isInterrupted: boolean | null;
 }
 
 export function segmentNamed(image: Pick<KdumpImage, 'segments'>, name: SegmentName): Segment | undefined {

@@ -135,9 +135,8 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     fdt,
     purgatory: purgatory === undefined ? null : purgatoryOf(memory, purgatory, segments, crashKernel, byteOrder),
     isComplete: found.isComplete,
-    notes: memory.file.isOverlaid
-      ? [...found.notes, 'a patch of this image was interrupted; this is its state before, and recover makes it so']
-      : found.notes,
+    notes: found.notes,
+    isInterrupted: memory.file.isInterrupted,
   };
 }
 

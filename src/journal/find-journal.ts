@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
 import { MAX_JOURNAL, parseJournal, type Journal } from './journal.js';
@@ -12,20 +13,29 @@ export function journalNameOf(name: string): string {
   return `.kdhp-${createHash('sha256').update(name).digest('hex').slice(0, 32)}.journal`;
 }
 
+/** The whole journal of a patch that was interrupted. */
+export interface HotJournal {
+  readonly state: 'hot';
+  readonly journal: Journal;
+  /** In the directory of the image. */
+  readonly name: string;
+}
+
 /**
  * - `none`
  * - `cold`: not whole, so the image was never touched
  * - `hot`: a patch was interrupted
  */
-export type JournalState = { readonly state: 'none' } | { readonly state: 'cold' } | { readonly state: 'hot'; readonly journal: Journal };
+export type JournalState = { readonly state: 'none' } | { readonly state: 'cold' } | HotJournal;
 
 /**
  * The journal beside an image.
  *
  * A journal says what is written into the image, so one that another user could have put there is refused: it has to be a regular file with one
- * name, owned by the image's owner, root or the user of this process, and writable by nobody else.
+ * name, owned by the image's owner, root or the user of this process, and writable by nobody else. Whether it is right for the bytes of the image
+ * is for `outcomeOf` to say.
  *
- * @throws KdumpError `refused` for a planted journal and for one that is of another file; `io` when it cannot be read
+ * @throws KdumpError `refused` for a planted journal; `io` when it cannot be read
  */
 export function findJournal(fileSystem: FileSystem, directory: number, name: string, image: FileStatus, path: string): JournalState {
   const journalName = journalNameOf(name);
@@ -48,12 +58,17 @@ export function findJournal(fileSystem: FileSystem, directory: number, name: str
   const journal = parsed(bytes);
   if (journal === undefined) return { state: 'cold' };
   if (journal.kind !== 'journal') throw notOurs(path, journalName, 'an undo file');
-  const { device, inode, size, birthTime } = journal.image;
-  // Device numbers are given out anew at every boot.
-  const sameDevice = device === image.device || journal.bootId !== bootIdOf(fileSystem);
-  const same = sameDevice && inode === image.inode && size === image.size && birthTime === image.birthTime;
-  if (!same) throw notOurs(path, journalName, 'the journal of another file');
-  return { state: 'hot', journal };
+  return { state: 'hot', journal, name: journalName };
+}
+
+/** @throws KdumpError `refused` when a new image at `path` would find the journal of another one beside it */
+export function refuseForeignJournal(fileSystem: FileSystem, path: string): void {
+  const journalName = journalNameOf(basename(path));
+  if (!fileSystem.exists(join(dirname(path), journalName))) return;
+  throw new KdumpError('refused', `where the new image is to be lies ${journalName}, the journal of an interrupted patch`, {
+    file: path,
+    remedy: 'run recover on the image that has this name, or give another name',
+  });
 }
 
 /** Differs from boot to boot. */
@@ -79,6 +94,6 @@ function notOurs(file: string, journalName: string, found: string): KdumpError {
     file,
     found,
     expected: 'the journal of an interrupted patch of this file',
-    remedy: 'find out where it comes from, then remove it',
+    remedy: 'find out where it comes from, and move it elsewhere',
   });
 }

@@ -2,21 +2,23 @@ import { basename, dirname } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
-import { findJournal, type JournalState } from './find-journal.js';
+import { findJournal, type HotJournal, type JournalState } from './find-journal.js';
+import { outcomeOf } from './interrupted-patch.js';
+import { otherNames } from './other-names.js';
 
 const ATTEMPTS = 40;
 const PAUSE = 25;
 /** Times of last writes are taken from a clock that moves in steps of up to 10 ms. */
 const CLOCK_STEP = 20_000_000n;
-const FUTURE = 60_000_000_000n;
 
 /**
  * Opens the file at `path` and reads from it with `read`, so that what is read is a committed state: no write went on meanwhile, and where a patch
- * was interrupted the bytes that it began with lie over the file's. Nothing is written.
+ * was interrupted, what `recover` would write lies over the file's bytes. Nothing is written.
  *
  * The file stays open when this returns.
  *
- * @throws what `read` throws; KdumpError `io` when another process goes on patching the file for more than a second
+ * @throws what `read` throws; KdumpError `refused` where `recover` would refuse; `io` when another process goes on patching the file for more than a
+ *   second
  */
 export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (file: InputFile) => T): T {
   for (let attempt = 1; ; attempt += 1) {
@@ -28,6 +30,7 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
       const place = fileSystem.realPath(path);
       directory = fileSystem.openDirectory(dirname(place));
       const status = fileSystem.status(file.descriptor);
+      const hidden = otherNames(fileSystem, file.descriptor, directory, status);
       const look = journalLooker(fileSystem, directory, basename(place), path, file, status);
       const before = look();
       if (before === 'busy') {
@@ -38,16 +41,14 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
             remedy: 'try again when it has finished',
           });
       } else {
-        const result = attemptTo(() =>
-          read(
-            before.state === 'hot'
-              ? file.overlaid(before.journal.records.map(({ position, before: bytes }) => ({ position, bytes })))
-              : file,
-          ),
-        );
-        if (isQuiet(status.modified, fileSystem.status(file.descriptor).modified, started) && isSame(before, look())) {
-          if ('error' in result) throw result.error;
-          return result.value;
+        const result = attemptTo(() => {
+          if (before.state === 'hot') return read(recovered(fileSystem, before, file, status));
+          return read(hidden === undefined ? file : file.withUnknownJournal());
+        });
+        const { modified } = fileSystem.status(file.descriptor);
+        if (isQuiet(status.modified, modified, started, fileSystem.now()) && isSame(before, look())) {
+          if (!('error' in result)) return result.value;
+          throw hidden === undefined ? result.error : withHidden(result.error, hidden);
         }
         if (isLast)
           throw new KdumpError('io', 'another process goes on writing to it', {
@@ -67,9 +68,40 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
   }
 }
 
-/** Whether nothing was written since `started`. A time of last write in the future says only that, while it stays as it is. */
-function isQuiet(before: bigint, after: bigint, started: bigint): boolean {
-  return after < started - CLOCK_STEP || (before === after && after > started + FUTURE);
+/**
+ * Makes the open file `to` a copy of the file at `path` in a committed state, as {@link readCommitted} reads it.
+ *
+ * @returns whether a patch of it was interrupted; null where that cannot be seen
+ */
+export function copyCommitted(fileSystem: FileSystem, path: string, to: number): boolean | null {
+  const file = readCommitted(fileSystem, path, (source) => {
+    fileSystem.copy(source.descriptor, to);
+    for (const { position, bytes } of source.overlays) fileSystem.write(to, bytes, position);
+    return source;
+  });
+  file.close();
+  return file.isInterrupted;
+}
+
+/**
+ * Whether nothing was written between `started` and `finished`: the time of the last write is from before, or it is from the future, where a write
+ * would have taken it back to the present.
+ */
+function isQuiet(before: bigint, after: bigint, started: bigint, finished: bigint): boolean {
+  return after < started - CLOCK_STEP || (before === after && after > finished + CLOCK_STEP);
+}
+
+/** The file as `recover` would leave it. @throws KdumpError `refused` where that would refuse */
+function recovered(fileSystem: FileSystem, found: HotJournal, file: InputFile, status: FileStatus): InputFile {
+  const { side } = outcomeOf(fileSystem, found, file, status);
+  return file.overlaid(found.journal.records.map((record) => ({ position: record.position, bytes: record[side] })));
+}
+
+/** What makes no sense may be half of a patch whose journal lies elsewhere. */
+function withHidden(error: unknown, hidden: string): unknown {
+  if (!(error instanceof KdumpError) || error.kind !== 'input' || error.details.remedy !== undefined) return error;
+  const remedy = `${hidden}: if a patch of it was interrupted, its journal lies elsewhere; run recover where the patch was made`;
+  return new KdumpError(error.kind, error.problem, { ...error.details, remedy });
 }
 
 function attemptTo<T>(action: () => T): { value: T } | { error: unknown } {

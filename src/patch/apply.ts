@@ -1,8 +1,10 @@
 import { KdumpError } from '../errors.js';
 import { equalBytes } from '../bytes/compare.js';
+import type { FileSystem } from '../file/file-system.js';
+import type { InputFile } from '../file/input-file.js';
 import type { Plan } from '../plan/plan.js';
 import { changedRuns } from '../plan/segment-plan.js';
-import { commitPatch, preparePatch, type Patch, type PreparedPatch } from './commit.js';
+import { commitPatch, preparePatch, readBack, type Patch, type PreparedPatch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
 import type { PatchTarget } from './target.js';
 
@@ -62,6 +64,22 @@ export function preparePlan(target: PatchTarget, plan: Plan): (PreparedPatch & {
       prepared.write();
     },
   };
+}
+
+/**
+ * Writes what `plan` changes into `file`, an open copy of its image that nobody else knows yet: without a journal, for nobody misses a copy that is
+ * not made.
+ *
+ * @returns the number of bytes written
+ * @throws KdumpError `io`
+ */
+export function writePlan(fileSystem: FileSystem, file: InputFile, plan: Plan): number {
+  const patch = patchOf(plan);
+  const writes = patch.runs.map(({ position, after }) => ({ position, bytes: after }));
+  for (const { position, bytes } of writes) fileSystem.write(file.descriptor, bytes, position);
+  fileSystem.sync(file.descriptor);
+  readBack(file, writes);
+  return sizeOf(patch);
 }
 
 function sizeOf({ runs }: Patch): number {

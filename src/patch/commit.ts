@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { ErrorCode } from '../codes.js';
 import { KdumpError } from '../errors.js';
 import { equalBytes } from '../bytes/compare.js';
+import type { InputFile } from '../file/input-file.js';
 import { bootIdOf, journalNameOf } from '../journal/find-journal.js';
 import { encodeJournal, type Journal, type JournalRecord } from '../journal/journal.js';
 import { isStillInPlace, type PatchTarget } from './target.js';
@@ -117,7 +119,7 @@ function refuseChanged({ file }: PatchTarget, { runs }: Patch): void {
 
 const MARKER = Uint8Array.of(0);
 
-interface Write {
+export interface Write {
   readonly position: number;
   readonly bytes: Uint8Array;
 }
@@ -206,9 +208,9 @@ function writeMarked(target: PatchTarget, writes: readonly Write[], markers: rea
     live,
   );
   writeAll(target, bodies, live);
-  readBack(target, bodies);
+  readBack(target.file, bodies);
   writeAll(target, firstBytes, live);
-  readBack(target, firstBytes);
+  readBack(target.file, firstBytes);
 }
 
 /** Whether `recover` would find something; where it cannot be told, it would. */
@@ -220,7 +222,8 @@ function hasJournal({ fileSystem, directory, name }: PatchTarget): boolean {
   }
 }
 
-function readBack({ file }: PatchTarget, writes: readonly Write[]): void {
+/** @throws KdumpError `io` when the file does not hold `writes` */
+export function readBack(file: InputFile, writes: readonly Write[]): void {
   for (const { position, bytes } of writes) {
     if (!equalBytes(file.read(position, bytes.length), bytes)) {
       throw new KdumpError('io', 'what was written reads back differently', { code: 'verify-failed', file: file.path, offset: position });
@@ -241,13 +244,17 @@ function takenBack(
     return error;
   } catch {
     if (!hasJournal(target)) return error;
-    return withRemedy(error, 'the image is half written and its journal beside it is whole: run recover once the cause is gone');
+    return withRemedy(
+      error,
+      'the image is half written and its journal beside it is whole: run recover once the cause is gone',
+      'interrupted',
+    );
   }
 }
 
-function withRemedy(error: unknown, remedy: string): KdumpError {
+function withRemedy(error: unknown, remedy: string, code?: ErrorCode): KdumpError {
   const { problem, details } = error instanceof KdumpError ? error : new KdumpError('io', String(error));
-  return new KdumpError('io', problem, { ...details, remedy, cause: error });
+  return new KdumpError('io', problem, { ...details, ...(code === undefined ? {} : { code }), remedy, cause: error });
 }
 
 /** Writes one side of every record, and removes the journal once that is on the disk. */

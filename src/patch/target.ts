@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
 import { InputFile, notRegular } from '../file/input-file.js';
+import { otherNames } from '../journal/other-names.js';
 
 /** An image file that may be written: open, locked, and held by its directory so that neither can be exchanged behind our back. */
 export interface PatchTarget {
@@ -36,6 +37,7 @@ export function openTarget(fileSystem: FileSystem, path: string): PatchTarget {
     try {
       const status = fileSystem.status(descriptor);
       checkKind(fileSystem, path, real, status, entry);
+      refuseOtherNames(fileSystem, path, descriptor, directory, status);
       if (!fileSystem.lock(descriptor, 'exclusive')) {
         throw new KdumpError('io', 'another process is patching it', {
           code: 'busy',
@@ -80,14 +82,26 @@ function goneOrNoProc(fileSystem: FileSystem, path: string, real: string): Kdump
 }
 
 function checkKind(fileSystem: FileSystem, path: string, real: string, status: FileStatus, entry: FileStatus): void {
-  const refuse = (found: string, remedy: string): KdumpError =>
-    new KdumpError('refused', 'this file is not patched', { file: path, found, remedy });
+  const refuse = (found: string, remedy: string): KdumpError => notPatched(path, found, remedy);
   if (status.kind !== 'file') throw notRegular(path, status.kind);
   if (status.inode !== entry.inode || status.device !== entry.device) throw refuse('it was exchanged while it was opened', 'try again');
-  if (status.links !== 1n)
-    throw refuse(`it has ${status.links} names, and a journal beside one is not seen from the others`, 'patch a copy (-o)');
   if ((status.mode & SETUID_SETGID) !== 0) throw refuse('it is setuid or setgid', 'an image needs neither; take them away');
   if (fileSystem.volumeType(real) === HUGETLBFS) {
     throw refuse('it is on hugetlbfs, which does not take write(2)', 'give the guest memory from a file on tmpfs or a disk');
   }
+}
+
+/** A journal beside one name of a file is not seen from its others. */
+function refuseOtherNames(fileSystem: FileSystem, path: string, descriptor: number, directory: number, status: FileStatus): void {
+  const why = otherNames(fileSystem, descriptor, directory, status);
+  if (why === undefined) return;
+  throw notPatched(
+    path,
+    `${why}, and a journal beside one name is not seen from the others`,
+    status.links === 1n ? 'mount its directory instead, or patch a copy (-o)' : 'patch a copy (-o)',
+  );
+}
+
+function notPatched(file: string, found: string, remedy: string): KdumpError {
+  return new KdumpError('refused', 'this file is not patched', { file, found, remedy });
 }

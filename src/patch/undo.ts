@@ -31,7 +31,13 @@ function withoutTail({ name, address, before, after }: SegmentPlan): SegmentPlan
 }
 
 /** Writes what takes `patch` back to a file of its own, before the patch is made. @throws KdumpError `io` */
-export function saveUndo(fileSystem: FileSystem, path: string, target: PatchTarget, patch: Patch, overwrite: boolean): void {
+export function saveUndo(
+  fileSystem: FileSystem,
+  path: string,
+  target: Pick<PatchTarget, 'status'>,
+  patch: Patch,
+  overwrite: boolean,
+): void {
   const bytes = encodeJournal({
     kind: 'undo',
     live: false,
@@ -44,6 +50,23 @@ export function saveUndo(fileSystem: FileSystem, path: string, target: PatchTarg
   makeFile(fileSystem, path, overwrite, (descriptor) => {
     fileSystem.write(descriptor, bytes, 0);
   });
+}
+
+/**
+ * Saves what takes `patch` back, then makes it with `apply`. Where that fails, the undo file goes again, unless the image holds the patch all the
+ * same.
+ *
+ * @throws what `apply` throws; KdumpError `io`
+ */
+export function withUndo<T>(target: PatchTarget, undo: { path: string; overwrite: boolean }, patch: Patch, apply: () => T): T {
+  const { fileSystem, file } = target;
+  saveUndo(fileSystem, undo.path, target, patch, undo.overwrite);
+  try {
+    return apply();
+  } catch (error) {
+    if (!patch.runs.every(({ position, after }) => equalBytes(file.read(position, after.length), after))) fileSystem.remove(undo.path);
+    throw error;
+  }
 }
 
 /**

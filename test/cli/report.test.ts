@@ -40,7 +40,7 @@ test('--json is one small document, as its schema has it', () => {
   const output = fresh();
   const { status, stdout, stderr } = run(['report', IMAGE, '-o', output, '--json']);
   const document: unknown = JSON.parse(stdout);
-  expect({ status, stderr, document }).toEqual({ status: 0, stderr: '', document: { file: IMAGE, report: output } });
+  expect({ status, stderr, document }).toEqual({ status: 0, stderr: '', document: { file: IMAGE, report: output, interrupted: false } });
   const schema = JSON.parse(readFileSync(new URL('../../docs/schema/report.schema.json', import.meta.url), 'utf8')) as object;
   expect(new Ajv2020({ strict: true }).validate(schema, document)).toBe(true);
 });

@@ -58,7 +58,7 @@ describe('overlays lie over what is read', () => {
   });
 
   test('and the file says so', () => {
-    expect([file.isOverlaid, fileOf(1).isOverlaid, fileOf(1).overlaid([]).isOverlaid]).toEqual([true, false, false]);
+    expect([file.isInterrupted, fileOf(1).isInterrupted, fileOf(1).withUnknownJournal().isInterrupted]).toEqual([true, false, null]);
   });
 });
 

@@ -1,63 +1,132 @@
 import { describe, expect, test } from 'vitest';
 import { KdumpError } from '../../src/errors.js';
-import { makeFile } from '../../src/file/new-file.js';
-import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem } from '../helpers/model-file-system.js';
+import { makeFile, makeFiles, refuseExisting } from '../../src/file/new-file.js';
+import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem, type Machine } from '../helpers/model-file-system.js';
 import { thrown } from '../helpers/thrown.js';
 
 const BYTES = Uint8Array.of(1, 2, 3);
+const OTHER = Uint8Array.of(9);
+const EXISTS = { kind: 'io', problem: 'it exists already', details: { file: IMAGE_PATH, remedy: 'give another name, or --overwrite' } };
+
 const fill =
   (fileSystem: ModelFileSystem) =>
   (descriptor: number): void => {
     fileSystem.write(descriptor, BYTES, 0);
   };
 
-describe('a new file', () => {
+const empty = (machine: Partial<Machine>): ModelFileSystem =>
+  new ModelFileSystem({ names: new Map(), data: new Map() }, { boot: 1, ...machine });
+
+const names = (fileSystem: ModelFileSystem): string[] => [...fileSystem.disk.names.keys()];
+
+describe.each<[string, Partial<Machine>, string[]]>([
+  ['where files without a name can be made', { unnamed: true }, ['write', 'sync', 'link', 'sync-directory']],
+  ['where they cannot', {}, ['create', 'write', 'sync', 'link', 'remove', 'sync-directory']],
+  ['without second names either', { links: false }, ['create', 'write', 'sync', 'create', 'rename', 'sync-directory']],
+])('a new file, %s', (_, machine, steps) => {
   test('has its name once it is whole and on the disk', () => {
-    const fileSystem = new ModelFileSystem({ names: new Map(), data: new Map() });
-    makeFile(fileSystem, IMAGE_PATH, false, fill(fileSystem));
-    expect(fileSystem.operations.map(({ kind }) => kind)).toEqual(['create', 'write', 'sync', 'rename', 'sync-directory']);
+    const fileSystem = empty(machine);
+    expect(makeFile(fileSystem, IMAGE_PATH, false, (descriptor) => (fill(fileSystem)(descriptor), 'made'))).toBe('made');
+    expect(fileSystem.operations.map(({ kind }) => kind)).toEqual(steps);
     expect(fileSystem.contents(IMAGE)).toEqual(BYTES);
+    expect(names(fileSystem)).toEqual([IMAGE]);
     expect(fileSystem.openFiles).toBe(0);
   });
 
   test('does not replace one that is there, unless that is asked for', () => {
-    const fileSystem = new ModelFileSystem(diskWith(Uint8Array.of(9)));
+    const fileSystem = new ModelFileSystem(diskWith(OTHER), { boot: 1, ...machine });
     expect(
       thrown(() => {
         makeFile(fileSystem, IMAGE_PATH, false, fill(fileSystem));
       }),
-    ).toMatchObject({
-      kind: 'io',
-      problem: 'it exists already',
-      details: { file: IMAGE_PATH, remedy: 'give another name, or --overwrite' },
-    });
+    ).toMatchObject(EXISTS);
     expect(fileSystem.operations).toEqual([]);
     makeFile(fileSystem, IMAGE_PATH, true, fill(fileSystem));
     expect(fileSystem.contents(IMAGE)).toEqual(BYTES);
+    expect(names(fileSystem)).toEqual([IMAGE]);
   });
 
-  test('is made anew where a temporary file is left over', () => {
-    const fileSystem = new ModelFileSystem({ names: new Map([[`${IMAGE}.partial`, 20]]), data: new Map([[20, new Uint8Array(100)]]) });
-    makeFile(fileSystem, IMAGE_PATH, false, fill(fileSystem));
-    expect(fileSystem.contents(IMAGE)).toEqual(BYTES);
-  });
-
-  test.each(['fill', 'check'])('that fails to %s leaves nothing, and what was there', (step) => {
-    const fileSystem = new ModelFileSystem(diskWith(Uint8Array.of(9)));
-    const fail = (): never => {
-      throw new KdumpError('io', 'failed');
-    };
-    const seen: string[] = [];
+  test('does not replace one that came there while it was made', () => {
+    const fileSystem = empty(machine);
     const made = (): void => {
-      makeFile(fileSystem, IMAGE_PATH, true, step === 'fill' ? fail : fill(fileSystem), (temporary) => {
-        seen.push(temporary);
-        fail();
+      makeFile(fileSystem, IMAGE_PATH, false, (descriptor) => {
+        fill(fileSystem)(descriptor);
+        fileSystem.write(fileSystem.open(IMAGE_PATH, 'create'), OTHER, 0);
       });
     };
-    expect(thrown(made).problem).toBe('failed');
-    expect(seen).toEqual(step === 'fill' ? [] : [`${FOLDER}/${IMAGE}.partial`]);
-    expect([...fileSystem.disk.names.keys()]).toEqual([IMAGE]);
-    expect(fileSystem.contents(IMAGE)).toEqual(Uint8Array.of(9));
-    expect(fileSystem.openFiles).toBe(0);
+    expect(thrown(made)).toMatchObject(EXISTS);
+    expect(fileSystem.contents(IMAGE)).toEqual(OTHER);
+    expect(names(fileSystem)).toEqual([IMAGE]);
   });
+
+  test('no name that others could have taken is used meanwhile', () => {
+    const used = new Set<string>();
+    for (let i = 0; i < 2; i += 1) {
+      const fileSystem = empty(machine);
+      makeFile(fileSystem, IMAGE_PATH, true, fill(fileSystem));
+      for (const operation of fileSystem.operations) if (operation.kind === 'rename') used.add(operation.from);
+    }
+    expect(used.size).toBe(2);
+    for (const name of used) expect(name).toMatch(/^\.kdhp-[0-9a-f]{24}\.new$/);
+  });
+
+  test.each(['fill', 'sync', 'nameUnnamed', 'rename', 'openDirectory'] as const)(
+    'a failing %s leaves nothing, and what was there',
+    (step) => {
+      for (const overwrite of [false, true]) {
+        const fileSystem = new ModelFileSystem(overwrite ? diskWith(OTHER) : { names: new Map(), data: new Map() }, {
+          boot: 1,
+          ...machine,
+        });
+        const fail = (): never => {
+          throw new KdumpError('io', 'failed');
+        };
+        if (step !== 'fill') fileSystem[step] = fail;
+        const made = (): void => {
+          makeFile(fileSystem, IMAGE_PATH, overwrite, step === 'fill' ? fail : fill(fileSystem));
+        };
+        // Not every way takes every step.
+        try {
+          made();
+        } catch (error) {
+          expect(error).toMatchObject({ problem: 'failed' });
+          const isReplaced = overwrite && step === 'openDirectory';
+          expect(names(fileSystem)).toEqual(overwrite ? [IMAGE] : step === 'rename' ? names(fileSystem) : []);
+          if (overwrite) expect(fileSystem.contents(IMAGE)).toEqual(isReplaced ? BYTES : OTHER);
+        }
+        expect(fileSystem.openFiles).toBe(0);
+      }
+    },
+  );
+
+  test('that is one of several has its name once all are whole', () => {
+    const fileSystem = empty(machine);
+    const made = (last: (descriptor: number) => void): void => {
+      makeFiles(fileSystem, false, [
+        { path: IMAGE_PATH, fill: fill(fileSystem) },
+        { path: `${FOLDER}/other`, fill: last },
+      ]);
+    };
+    expect(
+      thrown(() => {
+        made(() => {
+          throw new KdumpError('io', 'failed');
+        });
+      }).problem,
+    ).toBe('failed');
+    expect(names(fileSystem)).toEqual([]);
+    made(fill(fileSystem));
+    expect(names(fileSystem)).toEqual([IMAGE, 'other']);
+  });
+});
+
+test.each(['directory', 'other'] as const)('the place of what is a %s is never taken', (kind) => {
+  const fileSystem = new ModelFileSystem(diskWith(OTHER));
+  fileSystem.kindOf = () => kind;
+  for (const overwrite of [false, true]) {
+    const refused = thrown(() => {
+      refuseExisting(fileSystem, IMAGE_PATH, overwrite);
+    });
+    expect(refused).toMatchObject({ kind: 'refused', problem: 'no file is made there', details: { file: IMAGE_PATH } });
+  }
 });

@@ -41,14 +41,23 @@ export class MemoryFileSystem implements FileSystem {
   sync(): void {
     this.refuse();
   }
+  openUnnamed(): undefined {
+    this.refuse();
+  }
+  nameUnnamed(): void {
+    this.refuse();
+  }
+  link(): void {
+    this.refuse();
+  }
   remove(): void {
     this.refuse();
   }
   rename(): void {
     this.refuse();
   }
-  exists(): boolean {
-    return false;
+  exists(path: string): boolean {
+    return path === '/proc/self/fdinfo';
   }
   kindOf(): 'file' {
     return 'file';

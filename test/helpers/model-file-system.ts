@@ -7,6 +7,7 @@ export type Operation =
   | { readonly kind: 'sync'; readonly inode: number }
   | { readonly kind: 'sync-directory' }
   | { readonly kind: 'create'; readonly name: string; readonly inode: number }
+  | { readonly kind: 'link'; readonly name: string; readonly inode: number }
   | { readonly kind: 'remove'; readonly name: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string };
 
@@ -21,6 +22,9 @@ export interface Machine {
   readonly boot: number;
   /** Whether images claim to have holes. */
   readonly sparse?: boolean;
+  /** Whether the file system has files without a name, and second names for files. */
+  readonly unnamed?: boolean;
+  readonly links?: boolean;
 }
 
 export const FOLDER = '/disk';
@@ -78,8 +82,8 @@ export class ModelFileSystem implements FileSystem {
     return inode === undefined ? undefined : this.files.get(inode);
   }
 
-  open(path: string, mode: OpenMode): number {
-    return this.openName(nameOf(path), mode, path);
+  open(path: string, mode: OpenMode, shown = path): number {
+    return this.openName(nameOf(path), mode, shown);
   }
 
   close(descriptor: number): void {
@@ -109,6 +113,31 @@ export class ModelFileSystem implements FileSystem {
     this.operations.push(inode === DIRECTORY_INODE ? { kind: 'sync-directory' } : { kind: 'sync', inode });
   }
 
+  openUnnamed(path: string): number | undefined {
+    if (this.machine.unnamed !== true) return undefined;
+    const made = this.nextInode;
+    this.nextInode += 1;
+    this.files.set(made, new Uint8Array());
+    return this.newHandle(made, path);
+  }
+
+  nameUnnamed(descriptor: number, path: string): void {
+    this.addName(nameOf(path), this.handle(descriptor).inode, path);
+  }
+
+  link(from: string, to: string): void {
+    const inode = this.names.get(nameOf(from));
+    if (inode === undefined || this.machine.links === false)
+      throw new KdumpError('io', 'cannot link: operation not permitted (EPERM)', { file: to });
+    this.addName(nameOf(to), inode, to);
+  }
+
+  private addName(name: string, inode: number, file: string): void {
+    if (this.names.has(name)) throw new KdumpError('io', 'cannot link: it exists already (EEXIST)', { file });
+    this.operations.push({ kind: 'link', name, inode });
+    this.names.set(name, inode);
+  }
+
   remove(path: string): void {
     this.removeName(nameOf(path));
   }
@@ -122,7 +151,7 @@ export class ModelFileSystem implements FileSystem {
   }
 
   exists(path: string): boolean {
-    return this.names.has(nameOf(path));
+    return this.names.has(nameOf(path)) || path === '/proc/self/fdinfo';
   }
 
   kindOf(): FileStatus['kind'] {
@@ -135,6 +164,7 @@ export class ModelFileSystem implements FileSystem {
   readStart(path: string, limit: number): Uint8Array {
     if (path === '/proc/sys/kernel/random/boot_id') return Buffer.from(`${this.machine.boot}`.padStart(36, '0'), 'latin1');
     if (path === '/proc/locks') return new Uint8Array();
+    if (path.startsWith('/proc/self/fdinfo/')) return Buffer.from('pos:\t0\nmnt_id:\t24\n');
     const data = this.contents(nameOf(path));
     if (data === undefined) throw new KdumpError('io', 'cannot open: no such file or directory (ENOENT)', { file: path });
     return data.slice(0, limit);

@@ -116,8 +116,7 @@ describe('elfcorehdr', () => {
       markers: [offset],
     });
     const result = run(['inspect', path]);
-    expect(result).toMatchObject({ status: 0, stderr: '' });
-    expect(result.stdout).toMatch(/interrupted.*recover/);
+    expect(result).toMatchObject({ status: 0, stderr: expect.stringMatching(/was interrupted.*recover/) as string });
   });
 
   test('case 3: another ELF class than 64 bit is refused', () => {
@@ -891,7 +890,7 @@ describe('paths', () => {
 
   test('case 69: a whole journal of another file is refused; one whose records are impossible counts as never finished, and writes nothing', () => {
     const record = { position: 0, before: zero, after: one };
-    for (const identity of [{ inode: 1n }, { device: 1n }, { size: 4096n }, { birthTime: 1n }]) {
+    for (const identity of [{ inode: 1n }, { size: 4096n }, { birthTime: 1n }]) {
       const path = copyOf('tiny-ppc64', folder);
       writeJournal(path, { records: [record], ...identity });
       for (const args of [

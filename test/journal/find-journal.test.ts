@@ -17,14 +17,18 @@ describe('a planted journal is neither used nor removed', () => {
   const folder = scratchFolder();
   const isRoot = process.geteuid?.() === 0;
 
-  /** A whole journal that would change the image. */
+  /** A whole journal that would change the image: of it, all bytes but the last are new. */
   function harmful(image: string, identity: Partial<Journal['image']> = {}): Uint8Array {
     const { dev, ino, size, birthtimeNs } = statSync(image, { bigint: true });
+    const after = Uint8Array.from(readFileSync(image).subarray(0, 64));
+    const before = new Uint8Array(64).fill(0xee);
+    before[63] = after[63] ?? 0;
+    after[63] = 0xdd;
     return encodeJournal(
       journalWith({
         image: { device: dev, inode: ino, size, birthTime: birthtimeNs, ...identity },
         bootId: bootIdOf(nodeFileSystem),
-        records: [{ position: 0, before: new Uint8Array(64).fill(0xee), after: new Uint8Array(readFileSync(image).subarray(0, 64)) }],
+        records: [{ position: 0, before, after }],
       }),
     );
   }
@@ -85,27 +89,18 @@ describe('a planted journal is neither used nor removed', () => {
       isRoot,
     ],
     [
-      'the journal of another file',
+      'the journal of another file, which has other bytes',
       (image, journal) => {
         writeFileSync(journal, harmful(image, { inode: 1n }), { mode: 0o600 });
+        const bytes = readFileSync(image);
+        bytes[40] = (bytes[40] ?? 0) ^ 1;
+        writeFileSync(image, bytes);
       },
     ],
     [
       'the journal of a file of another size',
       (image, journal) => {
         writeFileSync(journal, harmful(image, { size: 123_456_789n }), { mode: 0o600 });
-      },
-    ],
-    [
-      'the journal of a file made at another time',
-      (image, journal) => {
-        writeFileSync(journal, harmful(image, { birthTime: 1n }), { mode: 0o600 });
-      },
-    ],
-    [
-      'the journal of a file on another disk',
-      (image, journal) => {
-        writeFileSync(journal, harmful(image, { device: 1n }), { mode: 0o600 });
       },
     ],
   ];
@@ -135,7 +130,7 @@ describe('a planted journal is neither used nor removed', () => {
     const image = copyOf('tiny-ppc64', folder);
     writeFileSync(join(dirname(image), journalNameOf(basename(image))), harmful(image), { mode: 0o600 });
     expect(runHere(['recover', image])).toMatchObject({ status: 0, stderr: '' });
-    expect(readFileSync(image).subarray(0, 64)).toEqual(Buffer.alloc(64, 0xee));
+    expect(readFileSync(image).subarray(0, 63)).toEqual(Buffer.alloc(63, 0xee));
   });
 
   test('the journal of a file with a long name has a short one', () => {
@@ -204,7 +199,7 @@ describe('findJournal', () => {
         details: {
           file: IMAGE_PATH,
           expected: 'the journal of an interrupted patch of this file',
-          remedy: 'find out where it comes from, then remove it',
+          remedy: 'find out where it comes from, and move it elsewhere',
         },
       });
       return error.details.found;
@@ -269,20 +264,6 @@ describe('findJournal', () => {
 
   test('an undo file under its name', () => {
     expect(new WithJournal({ kind: 'undo' }).refused()).toBe('an undo file');
-  });
-
-  test.each<[string, Partial<FileStatus>]>([
-    ['inode', { inode: 999n }],
-    ['size', { size: 999n }],
-    ['time it was made', { birthTime: 999n }],
-    ['device', { device: 999n }],
-  ])('one of another file by its %s', (_, status) => {
-    expect(new WithJournal().refused(status)).toBe('the journal of another file');
-  });
-
-  test('after a restart the number of the device means nothing', () => {
-    expect(new WithJournal({ bootId: 'of another boot'.padEnd(36) }).find({ device: 999n })).toMatchObject({ state: 'hot' });
-    expect(new WithJournal({ bootId: 'of another boot'.padEnd(36) }).refused({ inode: 999n })).toBe('the journal of another file');
   });
 });
 

@@ -161,13 +161,11 @@ describe('the time of the last write', () => {
     ['20 ms and 1 ns ago', 20n * MILLISECOND + 1n, 0],
     ['20 ms ago', 20n * MILLISECOND, 1],
     ['now', 0n, 1],
-    ['60 s and 1 ns ahead', -60n * SECOND - 1n, 0],
+    ['20 ms ahead', -20n * MILLISECOND, 2],
+    ['21 ms ahead', -21n * MILLISECOND, 0],
+    ['3 s ahead, as after a clock was set back', -3n * SECOND, 0],
   ])('%s', (_, ago, pauses) => {
     expect(pausesFor(ago)).toBe(pauses);
-  });
-
-  test('60 s ahead is not the future yet: refused, as the clock does not get there in a second', () => {
-    expect(thrown(() => pausesFor(-60n * SECOND))).toMatchObject({ problem: 'another process goes on writing to it' });
   });
 });
 
@@ -178,7 +176,10 @@ class PatchedFile extends WrittenFile {
   looks = 0;
 
   constructor(before: number, transaction = 1) {
-    super(new Uint8Array(2 * HALF).fill(2));
+    // A byte of the first half is still as it was.
+    const image = new Uint8Array(2 * HALF).fill(2);
+    image[HALF - 1] = before;
+    super(image);
     this.put(before, transaction);
   }
 
@@ -249,10 +250,10 @@ describe('a journal beside the file', () => {
     const fileSystem = new PatchedFile(7);
     const result = readCommitted(fileSystem, IMAGE_PATH, (file) =>
       halves(file, () => {
-        if (fileSystem.pauses === 0) fileSystem.put(8, 2);
+        if (fileSystem.pauses === 0) fileSystem.put(7, 2);
       }),
     );
-    expect(result).toEqual([8, 2]);
+    expect(result).toEqual([7, 2]);
     expect(fileSystem.pauses).toBe(1);
   });
 

@@ -201,7 +201,7 @@ describe.each(SCENARIOS)('$name: every call fails', ({ versions, start, sparse =
     expect(error, where).toBeInstanceOf(KdumpError);
     const { kind, message } = error as KdumpError;
     expect(kind, where).toBe('io');
-    const left = new Checker(versions).judged(fileSystem.disk, 1);
+    const left = new Checker(versions).judged(fileSystem.disk, 1).version;
     expect(['before', 'after'], `${where}: ${message}`).toContain(left);
     const isOld = Buffer.compare(image, versions.before) === 0;
     const isNew = Buffer.compare(image, versions.after) === 0;

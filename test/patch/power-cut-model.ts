@@ -1,3 +1,4 @@
+import { KdumpError } from '../../src/errors.js';
 import { closeTarget, openTarget } from '../../src/patch/target.js';
 import { recover } from '../../src/patch/recover.js';
 import { readCommitted } from '../../src/journal/read-committed.js';
@@ -215,7 +216,7 @@ function applyUnit(unit: Unit, names: Map<string, number>, data: Map<number, Uin
 }
 
 function applyToNames(operation: Operation, names: Map<string, number>): void {
-  if (operation.kind === 'create') names.set(operation.name, operation.inode);
+  if (operation.kind === 'create' || operation.kind === 'link') names.set(operation.name, operation.inode);
   else if (operation.kind === 'remove') names.delete(operation.name);
   else if (operation.kind === 'rename') {
     const inode = names.get(operation.from);
@@ -268,15 +269,15 @@ export type Version = 'before' | 'after';
 
 /** The steps of a checker that a seeded mistake replaces. */
 export interface Steps {
-  readonly recover: (fileSystem: FileSystem) => void;
+  readonly recover: (fileSystem: FileSystem, force: boolean) => void;
   readonly read: (fileSystem: FileSystem) => Uint8Array;
 }
 
 export const REAL_STEPS: Steps = {
-  recover(fileSystem) {
+  recover(fileSystem, force) {
     const target = openTarget(fileSystem, IMAGE_PATH);
     try {
-      recover(target);
+      recover(target, { force });
     } finally {
       closeTarget(target);
     }
@@ -290,6 +291,8 @@ export class Found extends Error {}
 interface Verdict {
   /** The version of the image, or what is wrong. */
   readonly version: string;
+  /** Readers and `recover` refuse it, since the disk holds what nobody wrote, and `recover --force` makes it so. */
+  readonly isForced: boolean;
   readonly isMisleading: boolean;
 }
 
@@ -318,14 +321,16 @@ export class Checker {
   /**
    * @param boot of the machine after the crash
    * @param allowed versions that the image may have after it
-   * @param plain also for readers that know nothing of journals: each structure is whole, or is no structure
+   * @param plain also for readers that know nothing of journals: each structure is whole, or is no structure; and nothing is refused
    */
   check({ key, disk }: CutDisk, boot: number, allowed: readonly Version[], plain: boolean, where: () => string): void {
     this.states += 1;
     if (plain) this.plainStates += 1;
     const verdict = this.verdictOf(disk, boot, key);
-    if (!(allowed as readonly string[]).includes(verdict.version))
+    // What is refused is for somebody to decide: either version will do.
+    if (!(verdict.isForced ? ['before', 'after'] : (allowed as readonly string[])).includes(verdict.version))
       this.report(`${where()}: ${verdict.version}, where ${allowed.join(' or ')} is allowed`);
+    else if (plain && verdict.isForced) this.report(`${where()}: refused`);
     else if (plain && verdict.isMisleading) this.report(`${where()}: a plain reader takes a half-written structure for a whole one`);
   }
 
@@ -336,7 +341,7 @@ export class Checker {
     const print = fingerprint(disk, boot);
     let verdict = this.verdicts.get(print);
     if (verdict === undefined) {
-      verdict = { version: this.judged(disk, boot), isMisleading: this.misleads(disk) };
+      verdict = { ...this.judged(disk, boot), isMisleading: this.misleads(disk) };
       this.verdicts.set(print, verdict);
     }
     if (key !== undefined) this.known.set(key, verdict);
@@ -344,19 +349,23 @@ export class Checker {
   }
 
   /** The version that the disk reads as and recovers to, or what is wrong with it. */
-  judged(disk: Disk, boot: number): string {
+  judged(disk: Disk, boot: number): Omit<Verdict, 'isMisleading'> {
     const machine = { ...this.machine, boot };
     try {
       const reading = new ModelFileSystem(disk, machine);
-      const read = this.versionOf(this.steps.read(reading), 'read');
-      if (reading.operations.length > 0) return 'reading wrote';
+      const read = unlessForeign(() => this.versionOf(this.steps.read(reading), 'read'));
+      if (reading.operations.length > 0) return { version: 'reading wrote', isForced: false };
       const fileSystem = new ModelFileSystem(copied(disk), machine);
-      this.steps.recover(fileSystem);
-      const recovered = this.versionOf(fileSystem.contents(IMAGE) ?? new Uint8Array(), 'recovered');
-      if (fileSystem.contents(JOURNAL) !== undefined) return 'a journal is left';
-      return read === recovered ? read : `read as ${read}, but recovered to ${recovered}`;
+      const isForced = unlessForeign(() => (this.steps.recover(fileSystem, false), true)) === undefined;
+      if (isForced && fileSystem.operations.length > 0) return { version: 'refused after a write', isForced };
+      if (isForced) this.steps.recover(fileSystem, true);
+      const version = this.versionOf(fileSystem.contents(IMAGE) ?? new Uint8Array(), 'recovered');
+      if (fileSystem.contents(JOURNAL) !== undefined) return { version: 'a journal is left', isForced };
+      if (read !== (isForced ? undefined : version))
+        return { version: `read as ${read ?? 'foreign'}, but recovered to ${version}`, isForced };
+      return { version, isForced };
     } catch (error) {
-      return String(error);
+      return { version: String(error), isForced: false };
     }
   }
 
@@ -382,6 +391,16 @@ export class Checker {
   private report(problem: string): void {
     if (this.stopsAtFirst) throw new Found(problem);
     if (this.problems.length < 20) this.problems.push(problem);
+  }
+}
+
+/** What `action` returns; undefined where it refuses what somebody else wrote. */
+function unlessForeign<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof KdumpError && error.problem.startsWith('somebody else wrote')) return undefined;
+    throw error;
   }
 }
 
@@ -430,18 +449,31 @@ function leavesMarkers(damage: Damage): boolean {
   return damage === 'dropped' || damage === 'zeros';
 }
 
+/** Number of operations after which the image first holds all that is new, though it may not be on the disk yet. */
+function wholeAfter({ start, operations, versions: { before, after } }: Trace): number {
+  const data = new Map([[IMAGE_INODE, (start.data.get(IMAGE_INODE) ?? before).slice()]]);
+  const isWhole = (): boolean => Buffer.compare(data.get(IMAGE_INODE) ?? before, after) === 0;
+  const found = operations.findIndex((operation) => {
+    if (operation.kind !== 'write' || operation.inode !== IMAGE_INODE) return false;
+    applyUnit({ ...operation, kind: 'data' }, new Map(), data);
+    return isWhole();
+  });
+  return found < 0 ? operations.length : found + 1;
+}
+
 /** Cuts the power and kills the process everywhere in `trace`, and checks what is left. @returns some of the states */
 export function checkTrace(checker: Checker, trace: Trace, sampling: Sampling): Disk[] {
   const { start, operations, result, machine } = trace;
-  const removal = operations.findLastIndex(({ kind }) => kind === 'remove');
-  // Where the journal stays, or goes once everything is taken back, the new image is never to be seen.
+  // The new image may be seen once all of it was written, and has to be once everything is done.
+  const whole = wholeAfter(trace);
   const allowed = (done: number): readonly Version[] =>
-    done === operations.length ? result : removal < 0 || done <= removal ? ['before'] : ['before', ...result];
+    done === operations.length ? result : done < whole ? ['before'] : ['before', 'after'];
   const interesting: Disk[] = [];
   if (!trace.live) {
     powerCuts(start, operations, sampling, (disk, done, damage) => {
       checker.check(disk, machine.boot + 1, allowed(done), leavesMarkers(damage), () => `cut after ${done}, ${damage}`);
-      if (sampling.random() < RECOVERED) interesting.push(disk.disk());
+      // What holds garbage is refused, and shows less of recovery.
+      if (sampling.random() < RECOVERED * (leavesMarkers(damage) ? 4 : 1)) interesting.push(disk.disk());
     });
   }
   kills(start, operations, (disk, done) => {
@@ -463,12 +495,13 @@ export function checkRecovery(
   depth: number,
   mistaken = (operations: readonly Operation[]): readonly Operation[] => operations,
 ): void {
-  const allowed = [checker.judged(disk, boot)] as Version[];
+  const { version, isForced } = checker.judged(disk, boot);
+  const allowed = [version] as Version[];
   const fileSystem = new ModelFileSystem(copied(disk), { boot });
-  steps.recover(fileSystem);
+  steps.recover(fileSystem, isForced);
   const operations = mistaken(fileSystem.operations);
   const deeper: Disk[] = [];
-  const plain = !checker.misleads(disk);
+  const plain = !isForced && !checker.misleads(disk);
   powerCuts(disk, operations, sampling, (cut, done, damage) => {
     checker.check(cut, boot + 1, allowed, plain && leavesMarkers(damage), () => `recovery cut after ${done}, ${damage}`);
     if (sampling.random() < RECOVERED) deeper.push(cut.disk());

@@ -13,14 +13,14 @@ const OLD = new Uint8Array(1024).fill(1);
 const NEW = OLD.slice().fill(2, 100, 300);
 const MARKER = 100;
 
-function disk(image: Uint8Array, { boot = 1, live = false } = {}): ReturnType<typeof diskWith> {
+function disk(image: Uint8Array, { boot = 1, live = false, of = {} } = {}): ReturnType<typeof diskWith> {
   return diskWith(
     image,
     encodeJournal({
       kind: 'journal',
       live,
       transaction: new Uint8Array(16),
-      image: { device: BigInt(40 + boot), inode: BigInt(IMAGE_INODE), size: 1024n, birthTime: 7n },
+      image: { device: BigInt(40 + boot), inode: BigInt(IMAGE_INODE), size: 1024n, birthTime: 7n, ...of },
       bootId: String(boot).padStart(36, '0'),
       records: [{ position: 0, before: OLD, after: NEW }],
       markers: [MARKER],
@@ -47,6 +47,8 @@ function refused(start: ReturnType<typeof diskWith>, options: RecoverOptions = {
 
 const mixed = NEW.slice();
 mixed.fill(1, 200, 250)[MARKER] = 0;
+const mixedUnmarked = mixed.slice();
+mixedUnmarked[MARKER] = 1;
 const foreign = mixed.slice();
 foreign[150] = 77;
 
@@ -60,31 +62,79 @@ describe('recovery', () => {
     expect(recovered(diskWith(OLD, new Uint8Array()))).toEqual({ said: 'untouched', image: OLD, journal: false });
   });
 
-  test.each([
-    ['old', OLD],
-    ['new', NEW],
-    ['a mix, with a marker', mixed],
-  ])('in the same boot, an image that holds %s is taken back, or finished', (_, image) => {
-    expect(recovered(disk(image))).toEqual({ said: 'taken back', image: OLD, journal: false });
-    expect(recovered(disk(image), { forward: true })).toEqual({ said: 'finished', image: NEW, journal: false });
+  describe.each([
+    ['in the same boot', 1],
+    ['after a restart', 7],
+  ])('%s', (_, boot) => {
+    test.each([
+      ['old', OLD, 'taken back', OLD],
+      ['new', NEW, 'finished', NEW],
+      ['a mix, with a marker', mixed, 'taken back', OLD],
+      ['a mix without one', mixedUnmarked, 'taken back', OLD],
+    ])('an image that holds %s', (_name, image, said, result) => {
+      expect(recovered(disk(image, { boot }))).toEqual({ said, image: result, journal: false });
+      expect(recovered(disk(image, { boot }), { forward: true })).toEqual({ said: 'finished', image: NEW, journal: false });
+      expect(recovered(disk(image, { boot }), { force: true })).toEqual({ said: 'taken back', image: OLD, journal: false });
+    });
+
+    test('a byte that is neither proves that somebody else wrote', () => {
+      expect(refused(disk(foreign, { boot }))).toContain('somebody else wrote');
+      expect(refused(disk(foreign, { boot }), { forward: true })).toContain('0x96');
+      expect(recovered(disk(foreign, { boot }), { force: true }).image).toEqual(OLD);
+      expect(recovered(disk(foreign, { boot }), { force: true, forward: true }).image).toEqual(NEW);
+    });
   });
 
-  test('in the same boot, a byte that is neither proves that somebody else wrote', () => {
-    expect(refused(disk(foreign))).toContain('somebody else wrote');
-    expect(refused(disk(foreign), { forward: true })).toContain('0x96');
-    expect(recovered(disk(foreign), { force: true }).image).toEqual(OLD);
-    expect(recovered(disk(foreign), { force: true, forward: true }).image).toEqual(NEW);
+  test('a whole image is never marked as half of one meanwhile', () => {
+    for (const image of [OLD, NEW]) {
+      const fileSystem = new ModelFileSystem(copied(disk(image)));
+      recover(openTarget(fileSystem, IMAGE_PATH));
+      const writes = fileSystem.operations.filter((operation) => operation.kind === 'write');
+      expect(writes).toMatchObject([{ position: 0, bytes: image }]);
+    }
+  });
+
+  describe('a journal that names another file, as after cp -a', () => {
+    const other = { inode: 99n, device: 5n };
+
+    test('is used where a marker stands, or nothing was written', () => {
+      expect(recovered(disk(mixed, { of: other }))).toEqual({ said: 'taken back', image: OLD, journal: false });
+      expect(recovered(disk(OLD, { of: other }))).toEqual({ said: 'taken back', image: OLD, journal: false });
+    });
+
+    test.each([
+      ['all that is new', NEW],
+      ['a mix without a marker', mixedUnmarked],
+    ])('is adopted by --force only where the image has %s', (_, image) => {
+      expect(refused(disk(image, { of: other }))).toContain('recover --force');
+      expect(recovered(disk(image, { of: other }), { force: true }).image).toEqual(OLD);
+      expect(recovered(disk(image, { of: other }), { force: true, forward: true }).image).toEqual(NEW);
+    });
+
+    test('is never used where the image has other bytes or another size', () => {
+      for (const force of [false, true]) {
+        expect(refused(disk(foreign, { of: other }), { force })).toContain('keep it: it may be the only copy');
+        expect(refused(disk(mixed, { of: { size: 2000n } }), { force })).toContain('journal of another file');
+        expect(refused(disk(mixed.subarray(0, 1000), { of: {} }), { force })).toContain('journal of another file');
+      }
+    });
+  });
+
+  test.each([
+    ['the number of the device, which changes when it is mounted again', { device: 5n }, NEW],
+    ['a time of birth that was not known', { birthTime: 0n }, NEW],
+  ])('of which file it is does not depend on %s', (_, of, image) => {
+    expect(recovered(disk(image, { of }))).toMatchObject({ said: 'finished', image: NEW });
+  });
+
+  test('of which file it is depends on the time of birth: inodes are used again', () => {
+    expect(refused(disk(NEW, { of: { birthTime: 8n } }))).toContain('another inode or time of birth');
   });
 
   test('a zero is a marker only where there is one', () => {
     const zero = mixed.slice();
     zero[MARKER + 1] = 0;
     expect(refused(disk(zero))).toContain('somebody else wrote');
-  });
-
-  test('after a restart, sectors may hold anything', () => {
-    expect(recovered(disk(foreign, { boot: 7 }))).toEqual({ said: 'taken back', image: OLD, journal: false });
-    expect(recovered(disk(foreign, { boot: 7 }), { forward: true }).image).toEqual(NEW);
   });
 
   test('the memory of a guest does not outlive a restart', () => {

@@ -89,7 +89,7 @@ describe('openTarget', () => {
   });
 
   test.each<[string, Partial<Directory>, string]>([
-    ['with three names', { opened: { links: 3n } }, 'it has 3 names, and a journal beside one is not seen from the others'],
+    ['with three names', { opened: { links: 3n } }, 'it has 3 names, and a journal beside one name is not seen from the others'],
     ['that is setuid', { opened: { mode: 0o4755 } }, 'it is setuid or setgid'],
     ['that is setgid', { opened: { mode: 0o2755 } }, 'it is setuid or setgid'],
     ['on hugetlbfs', { volume: 0x958458f6n }, 'it is on hugetlbfs, which does not take write(2)'],

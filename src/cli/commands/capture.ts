@@ -1,5 +1,6 @@
 import { refuseExisting } from '../../file/new-file.js';
 import { closeImage } from '../../image/open.js';
+import { refuseForeignJournal } from '../../journal/find-journal.js';
 import { packImage, segmentSources } from '../../image/pack/pack.js';
 import { readMachineState } from '../../machine/read-machine-state.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
@@ -33,6 +34,7 @@ export const captureCommand: CommandDefinition = {
 
 function capture({ fileSystem, console, progress }: Context, source: string, options: CaptureOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
+  refuseForeignJournal(fileSystem, options.output);
   const { iomem, deviceTree } = options;
   const image = openImageFrom({ fileSystem, console, progress }, source, {
     ...options,

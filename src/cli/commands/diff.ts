@@ -25,7 +25,7 @@ function diff({ fileSystem, console, progress }: Context, before: string, after:
     try {
       const difference = progress.during(comparing(first, second), () => diffImages(first, second));
       console.result(
-        () => diffToJson(difference),
+        () => ({ ...diffToJson(difference), interrupted: { before: first.isInterrupted, after: second.isInterrupted } }),
         (theme) => renderDiff(first, second, difference, theme),
       );
       return isSame(difference) ? 'done' : 'differs';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Argument } from 'commander';
 import { KdumpError, hex, printable } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
-import { makeFile, refuseExisting } from '../../file/new-file.js';
+import { makeFiles, refuseExisting, type NewFile } from '../../file/new-file.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { segmentSources, type SegmentSource } from '../../image/pack/pack.js';
@@ -53,8 +53,28 @@ function extract({ fileSystem, console, progress }: Context, path: string, names
     const wanted = names.length === 0 ? all : names.flatMap((name) => chosen(all, name));
     const manifest = options.manifest === true ? join(options.directory, 'manifest.json') : undefined;
     const target = (file: string): string => join(options.directory, file);
-    for (const { file } of wanted) if (file !== null) refuseExisting(fileSystem, target(file), overwrite);
-    if (manifest !== undefined) refuseExisting(fileSystem, manifest, overwrite);
+    const files = wanted.flatMap(({ source, file }): NewFile[] =>
+      file === null
+        ? []
+        : [
+            {
+              path: target(file),
+              fill: (descriptor) => {
+                writeSegment(fileSystem, descriptor, source);
+              },
+            },
+          ],
+    );
+    if (manifest !== undefined) {
+      const text = Buffer.from(`${jsonText(manifestOf(image, all), 2)}\n`);
+      files.push({
+        path: manifest,
+        fill: (descriptor) => {
+          fileSystem.write(descriptor, text, 0);
+        },
+      });
+    }
+    for (const { path: made } of files) refuseExisting(fileSystem, made, overwrite);
 
     fileSystem.makeDirectory(options.directory);
     const writing = writingSegments(
@@ -62,14 +82,8 @@ function extract({ fileSystem, console, progress }: Context, path: string, names
       wanted.map(({ source }) => source),
     );
     progress.during(writing, () => {
-      for (const { source, file } of wanted) if (file !== null) writeSegment(fileSystem, target(file), source, overwrite);
+      makeFiles(fileSystem, overwrite, files);
     });
-    if (manifest !== undefined) {
-      const text = Buffer.from(`${jsonText(manifestOf(image, all), 2)}\n`);
-      makeFile(fileSystem, manifest, overwrite, (descriptor) => {
-        fileSystem.write(descriptor, text, 0);
-      });
-    }
     const rows = wanted.map(({ source, file }) => ({
       name: source.name,
       address: hex(source.address),
@@ -77,7 +91,7 @@ function extract({ fileSystem, console, progress }: Context, path: string, names
       file: file === null ? null : target(file),
     }));
     console.result(
-      () => ({ file: path, segments: rows, manifest: manifest ?? null }),
+      () => ({ file: path, interrupted: image.isInterrupted, segments: rows, manifest: manifest ?? null }),
       () =>
         [
           ...rows.map((row) => (row.file === null ? `${row.name}: nothing stored` : `${printable(row.file)}  ${row.size} bytes`)),
@@ -104,14 +118,12 @@ function fileName(name: SegmentName, index: number): string {
   return name === 'fdt' ? 'fdt.dtb' : name === 'other' ? `segment${index}.bin` : `${name}.bin`;
 }
 
-function writeSegment(fileSystem: FileSystem, path: string, source: SegmentSource, overwrite: boolean): void {
-  makeFile(fileSystem, path, overwrite, (descriptor) => {
-    let position = 0;
-    for (const piece of source.contents()) {
-      fileSystem.write(descriptor, piece, position);
-      position += piece.length;
-    }
-  });
+function writeSegment(fileSystem: FileSystem, descriptor: number, source: SegmentSource): void {
+  let position = 0;
+  for (const piece of source.contents()) {
+    fileSystem.write(descriptor, piece, position);
+    position += piece.length;
+  }
 }
 
 /** What `pack --manifest` takes, so that it makes the same image again. */

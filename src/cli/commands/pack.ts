@@ -10,6 +10,7 @@ import { refuseExisting } from '../../file/new-file.js';
 import { MAX_MANIFEST, parseManifest, parseSegmentOperand } from '../../image/pack/manifest.js';
 import { manifestSources, sourceOfFile } from '../../image/pack/manifest-sources.js';
 import { packImage } from '../../image/pack/pack.js';
+import { refuseForeignJournal } from '../../journal/find-journal.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { operand, repeated } from '../options/operand.js';
 import { SMALLEST_PAGE } from '../../memory/range.js';
@@ -47,6 +48,7 @@ export const packCommand: CommandDefinition = {
 
 function pack({ fileSystem, console, progress }: Context, options: PackOptions): Outcome {
   refuseExisting(fileSystem, options.output, options.overwrite === true);
+  refuseForeignJournal(fileSystem, options.output);
   const open: InputFile[] = [];
   const openFile = (path: string): InputFile => {
     const file = InputFile.open(fileSystem, path);

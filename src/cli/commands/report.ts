@@ -57,7 +57,7 @@ async function report({ fileSystem, console, progress, version }: Context, path:
     closeImage(image);
   }
   console.result(
-    () => ({ file: path, report: output }),
+    () => ({ file: path, report: output, interrupted: image.isInterrupted }),
     () => `${printable(output)}: report on ${printable(path)}`,
   );
   return 'done';

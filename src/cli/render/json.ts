@@ -79,6 +79,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
           },
     purgatory: purgatory === null ? null : { digest, covers: coveredSegments(image) },
     capacity: capacityOf(image),
+    interrupted: image.isInterrupted,
     derived: image.notes,
     findings,
   };
@@ -88,6 +89,7 @@ export function planToJson(plan: Plan, file: string, applied: boolean): object {
   return {
     file,
     applied,
+    interrupted: plan.image.isInterrupted,
     changes: plan.changes.map(({ change, effect }) => ({
       ...changeToJson(change),
       made: effect.made,
@@ -114,6 +116,7 @@ export function planToJson(plan: Plan, file: string, applied: boolean): object {
 export function checkToJson(image: KdumpImage, result: CheckResult): object {
   return {
     file: image.memory.path,
+    interrupted: image.isInterrupted,
     sound: result.sound,
     current: result.current,
     compared: result.compared,

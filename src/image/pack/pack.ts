@@ -1,6 +1,5 @@
 import type { Architecture } from '../../arch/architecture.js';
 import { safePosition } from '../../bytes/position.js';
-import { KdumpError } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { InputFile } from '../../file/input-file.js';
 import { makeFile } from '../../file/new-file.js';
@@ -37,37 +36,19 @@ export function packImage(
     image.entry,
     image.segments.map(({ name, address, memorySize, size }) => ({ name, address, memorySize, bufferSize: size })),
   );
-  makeFile(
-    fileSystem,
-    path,
-    overwrite,
-    (descriptor) => {
-      fileSystem.write(descriptor, layout.head, 0);
-      for (const { address, fileOffset } of layout.segments) {
-        let position = fileOffset;
-        for (const piece of image.segments.find((segment) => segment.address === address)?.contents() ?? []) {
-          fileSystem.write(descriptor, piece, position);
-          position += piece.length;
-        }
+  makeFile(fileSystem, path, overwrite, (descriptor) => {
+    fileSystem.write(descriptor, layout.head, 0);
+    for (const { address, fileOffset } of layout.segments) {
+      let position = fileOffset;
+      for (const piece of image.segments.find((segment) => segment.address === address)?.contents() ?? []) {
+        fileSystem.write(descriptor, piece, position);
+        position += piece.length;
       }
-      fileSystem.write(descriptor, layout.tail, layout.tailOffset);
-    },
-    (temporary) => {
-      checkPacked(fileSystem, temporary, path);
-    },
-  );
-}
-
-/** What cannot be opened as an image is not left behind as one. */
-function checkPacked(fileSystem: FileSystem, temporary: string, path: string): void {
-  const file = InputFile.open(fileSystem, temporary);
-  try {
-    readImage(file, {});
-  } catch (error) {
-    throw error instanceof KdumpError ? new KdumpError(error.kind, error.problem, { ...error.details, file: path }) : error;
-  } finally {
-    file.close();
-  }
+    }
+    fileSystem.write(descriptor, layout.tail, layout.tailOffset);
+    // What cannot be opened as an image is not left behind as one.
+    readImage(new InputFile(fileSystem, path, descriptor, fileSystem.status(descriptor).size), {});
+  });
 }
 
 /** The segments of an open image, as sources for packing or extracting: the elfcorehdr and FDT whole, the others as they were loaded. */
