@@ -2,8 +2,8 @@ import { equalBytes } from '../bytes/compare.js';
 import type { KdumpImage } from '../image/image.js';
 import { segmentRange, type SegmentName } from '../image/segment.js';
 import { merged, subtract } from '../memory/range-set.js';
-import type { Range } from '../memory/range.js';
-import { crashMemoryOf } from '../description/crash-memory.js';
+import { overlaps, sameRange, type Range } from '../memory/range.js';
+import { crashMemoryOf, type CrashMemoryRange } from '../description/crash-memory.js';
 import type { Cpu } from '../arch/cpu-cloning.js';
 import { knownCpus } from '../description/capacity.js';
 
@@ -43,6 +43,31 @@ export function diffDescriptions(before: KdumpImage, after: KdumpImage): Omit<Im
     sameElfcorehdr: sameProgramHeaders(before, after),
     sameFdt: before.fdt === null || after.fdt === null ? before.fdt === after.fdt : sameTree(before.fdt, after.fdt),
   };
+}
+
+/** Firmware that both images list, at another place or size: the kernel lists it exactly, kexec-tools in whole pages. */
+export interface FirmwareDifference {
+  readonly before: Range;
+  readonly after: Range;
+}
+
+/** Memory that came and went as people mean it: firmware that is listed otherwise is neither, and told apart. */
+export function memoryChanges(
+  before: KdumpImage,
+  after: KdumpImage,
+  { added, removed }: ImageDifference['memory'],
+): ImageDifference['memory'] & { readonly firmware: readonly FirmwareDifference[] } {
+  const [was, is] = [before, after].map((image) => crashMemoryOf(image).ranges.filter(({ kind }) => kind === 'firmware')) as [
+    CrashMemoryRange[],
+    CrashMemoryRange[],
+  ];
+  const firmware = was.flatMap(({ range }) =>
+    is
+      .filter((other) => overlaps(range, other.range) && !sameRange(range, other.range))
+      .map((other) => ({ before: range, after: other.range })),
+  );
+  const told = firmware.flatMap((each) => [each.before, each.after]);
+  return { added: subtract(added, told), removed: subtract(removed, told), firmware };
 }
 
 /** Whether {@link diffImages} found nothing. */

@@ -7,8 +7,11 @@ export function examplesOf(command: string): readonly Example[] {
   const examples: Record<string, readonly Example[]> = {
     '': [
       ['what is in an image', 'kdump-hotplug inspect image.kdump'],
-      ["is it sound and up to date, by a machine's /proc/iomem", 'kdump-hotplug check image.kdump --iomem iomem.txt'],
-      ['bring it up to date', 'kdump-hotplug sync image.kdump --iomem iomem.txt'],
+      [
+        "is it sound and up to date, by a machine's memory and CPUs",
+        'kdump-hotplug check image.kdump --iomem iomem.txt --device-tree device-tree',
+      ],
+      ['bring it up to date', 'kdump-hotplug sync image.kdump --iomem iomem.txt --device-tree device-tree'],
       ['options and examples of a command', 'kdump-hotplug help apply'],
     ],
     inspect: [
@@ -18,10 +21,13 @@ export function examplesOf(command: string): readonly Example[] {
     ],
     check: [
       ['is it sound?', 'kdump-hotplug check image.kdump'],
-      ['does it match a machine?', 'kdump-hotplug check image.kdump --iomem iomem.txt --device-tree device-tree'],
+      [
+        'does it match a machine? (x86_64: --cpus instead of --device-tree)',
+        'kdump-hotplug check image.kdump --iomem iomem.txt --device-tree device-tree',
+      ],
       [
         'in a script, the exit code alone',
-        'if kdump-hotplug check -q image.kdump --iomem iomem.txt >/dev/null; then echo current; else echo "exit code $?"; fi',
+        'if kdump-hotplug check -q image.kdump --iomem iomem.txt --device-tree device-tree --strict >/dev/null; then echo current; else echo "exit code $?"; fi',
       ],
     ],
     plan: [
@@ -45,7 +51,10 @@ export function examplesOf(command: string): readonly Example[] {
         `echo '{ "action": "add", "cpu": { "id": 2 } }' | kdump-hotplug watch image.kdump`,
       ],
     ],
-    report: [['one HTML page about an image', 'kdump-hotplug report image.kdump -o report.html']],
+    report: [
+      ['one HTML page about an image', 'kdump-hotplug report image.kdump -o report.html'],
+      ['and what of a machine it misses', 'kdump-hotplug report image.kdump -o report.html --iomem iomem.txt --device-tree device-tree'],
+    ],
     undo: [['take back what apply --save-undo image.undo did', 'kdump-hotplug undo image.kdump image.undo']],
     recover: [['after a crash or a full disk', 'kdump-hotplug recover image.kdump']],
     diff: [['what did a patch, or the kernel, change?', 'kdump-hotplug diff before.kdump after.kdump']],

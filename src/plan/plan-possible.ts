@@ -44,7 +44,7 @@ function refusal(changes: readonly Change[], reason: string): Finding {
 }
 
 /** Of one file, which need not be named again. */
-function reasonOf({ kind, problem, details }: KdumpError): string {
+export function reasonOf({ kind, problem, details }: KdumpError): string {
   const own = { ...details };
   delete own.file;
   return new KdumpError(kind, problem, own).message;

@@ -1,4 +1,5 @@
-import { isSame, type ImageDifference } from '../check/diff.js';
+import { isSame, memoryChanges, type ImageDifference } from '../check/diff.js';
+import type { KdumpImage } from '../image/image.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { capacityOf, knownCpus } from '../description/capacity.js';
 import { missed, verdict } from './answer.js';
@@ -20,7 +21,7 @@ export function changeSection({ before, ...now }: ReportSubject): Html | undefin
   return html`<section id="change" aria-labelledby="change-heading">
     <h2 id="change-heading">What changed</h2>
     <p>From <code>${shortened(before.image.memory.path, 300)}</code> to <code>${shortened(now.image.memory.path, 300)}</code>.</p>
-    ${isSame(before.difference) ? html`<p>Nothing: the two images are the same in memory, CPUs and all other segments.</p>` : changeList(before.difference)}
+    ${isSame(before.difference) ? html`<p>Nothing: the two images are the same in memory, CPUs and all other segments.</p>` : changeList(before.image, now.image, before.difference)}
     ${table('Before and now', [{ title: '' }, { title: 'Before' }, { title: 'Now' }], rows)}
     <details>
       <summary>Memory in the dump before, range by range</summary>
@@ -46,12 +47,14 @@ function facts(checked: Checked): { title: string; value: string }[] {
 /** Changes of one kind that are listed one by one. */
 const MOST_LISTED = 200;
 
-function changeList({ memory, cpus, otherSegments, sameElfcorehdr, sameFdt }: ImageDifference): Html {
-  const sameMemory = memory.added.length + memory.removed.length === 0;
+function changeList(before: KdumpImage, now: KdumpImage, difference: ImageDifference): Html {
+  const { cpus, otherSegments, sameElfcorehdr, sameFdt } = difference;
+  const memory = memoryChanges(before, now, difference.memory);
+  const sameMemory = difference.memory.added.length + difference.memory.removed.length === 0;
   const sameCpus = cpus.added.length + cpus.removed.length + cpus.changed.length === 0;
   const name = (text: string): Html => html`<code>${shortened(text, 120)}</code>`;
   return html`<ul class="changes">
-    ${listed(memory.removed, (range, index) => change('removed', html`memory ${address(range)} (${size(range)})`, ROWS.removed(index)))}${listed(memory.added, (range, index) => change('added', html`memory ${address(range)} (${size(range)})`, ROWS.added(index)))}${listed(cpus.removed, ({ threads, node }) => change('removed', html`CPU ${ids(threads)} ${name(node.name)}`))}${listed(cpus.added, ({ threads, node }) => change('added', html`CPU ${ids(threads)} ${name(node.name)}`))}${listed(cpus.changed, ({ id, properties }) => change('altered', html`CPU ${id}, in ${shortened(properties.join(', '), 400)}`))}${otherSegments.map((segment) => change('altered', html`segment ${segment}`))}${!sameElfcorehdr && sameMemory && change('altered', 'elfcorehdr: the same memory, in other program headers')}${!sameFdt && sameCpus && change('altered', 'fdt: the same CPUs, other contents')}
+    ${listed(memory.removed, (range, index) => change('removed', html`memory ${address(range)} (${size(range)})`, ROWS.removed(index)))}${listed(memory.added, (range, index) => change('added', html`memory ${address(range)} (${size(range)})`, ROWS.added(index)))}${listed(memory.firmware, (each) => change('altered', html`firmware, listed as ${address(each.after)} (${size(each.after)}), before as ${address(each.before)} (${size(each.before)})`))}${listed(cpus.removed, ({ threads, node }) => change('removed', html`CPU ${ids(threads)} ${name(node.name)}`))}${listed(cpus.added, ({ threads, node }) => change('added', html`CPU ${ids(threads)} ${name(node.name)}`))}${listed(cpus.changed, ({ id, properties }) => change('altered', html`CPU ${id}, in ${shortened(properties.join(', '), 400)}`))}${otherSegments.map((segment) => change('altered', html`segment ${segment}`))}${!sameElfcorehdr && sameMemory && change('altered', 'elfcorehdr: the same memory, in other program headers')}${!sameFdt && sameCpus && change('altered', 'fdt: the same CPUs, other contents')}
   </ul>`;
 }
 

@@ -56,10 +56,11 @@ export function dumpedSize(image: KdumpImage): bigint {
   return totalSize(dumped(image));
 }
 
-/** How much of what the machine has is in the dump. */
-export function coveredShare(wanted: readonly Range[], missing: readonly Range[]): string {
+/** How much of what the machine has is in the dump: the share, and the two sizes that it is of. */
+export function coveredShare(wanted: readonly Range[], missing: readonly Range[]): { share: string; has: bigint; all: bigint } {
   const all = totalSize(wanted);
-  return percent(all - totalSize(missing), all);
+  const has = all - totalSize(missing);
+  return { share: percent(has, all), has, all };
 }
 
 function dumped(image: KdumpImage): readonly Range[] {
@@ -74,13 +75,12 @@ function unknownShare(image: KdumpImage): Html {
 }
 
 function share(wanted: readonly Range[], missing: readonly Range[]): Html {
-  const all = totalSize(wanted);
-  const has = all - totalSize(missing);
+  const covered = coveredShare(wanted, missing);
+  const { has, all } = covered;
   return html`<p>
-      A dump would have <strong>${coveredShare(wanted, missing)}</strong> of the machine&rsquo;s memory: ${formatSize(has)} of
-      ${formatSize(all)}.
+      A dump would have <strong>${covered.share}</strong> of the machine&rsquo;s memory: ${formatSize(has)} of ${formatSize(all)}.
     </p>
-    <div class="share" role="img" aria-label="${coveredShare(wanted, missing)} in the dump">
+    <div class="share" role="img" aria-label="${covered.share} in the dump">
       <svg width="100%" height="14" aria-hidden="true" focusable="false">
         <rect class="bar missing" width="100%" height="14" />
         <rect class="bar ram" width="${all === 0n ? 100 : Number((has * 10_000n) / all) / 100}%" height="14" />

@@ -1,7 +1,7 @@
 import type { Finding, Severity } from '../check/finding.js';
 import { html, withCode, type Content, type Html } from './html.js';
 import { REMEDIES } from './remedies.js';
-import type { ReportSubject } from './subject.js';
+import type { ReportSubject, SyncAdvice } from './subject.js';
 import { counted } from './words.js';
 
 const ORDER: readonly Severity[] = ['error', 'warning', 'info'];
@@ -26,16 +26,16 @@ function groupFindings(findings: readonly Finding[]): FindingGroup[] {
   return [...groups.values()].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
 }
 
-export function findingsSection({ check }: ReportSubject): Html {
+export function findingsSection({ check, sync }: ReportSubject): Html {
   const groups = groupFindings(check.findings);
-  const usesReload = groups.some(({ code }) => REMEDIES[code]?.remedy.includes('reload') === true);
+  const usesReload = groups.some(({ code }) => remedyOf(code, sync)?.includes('reload') === true);
   return html`<section id="findings" aria-labelledby="findings-heading">
     <h2 id="findings-heading">Findings and what to do</h2>
     ${
       groups.length === 0
         ? html`<p>Nothing speaks against this image.</p>`
         : html`<ol class="findings">
-            ${groups.map(card)}
+            ${groups.map((group) => card(group, sync))}
           </ol>`
     }
     ${usesReload && html`<p class="note"><em>Reload</em> means: unload and load the kdump image on its machine (<code class="words">kdumpctl reload</code>, <code>systemctl restart kdump</code>, <code class="words">kexec -p</code>).</p>`}
@@ -46,8 +46,18 @@ export function findingsSection({ check }: ReportSubject): Html {
 const FEW = 4;
 const MOST = 2_000;
 
-function card({ severity, code, messages }: FindingGroup): Html {
-  const guidance = REMEDIES[code];
+/** Where the documentation names `sync`, the report has the whole command line, or why none helps. */
+function remedyOf(code: string, sync: SyncAdvice | null): string | undefined {
+  const remedy = REMEDIES[code]?.remedy;
+  if (sync === null) return remedy;
+  const { command, why } = sync;
+  const told = command === null ? `not possible: ${why ?? ''}` : `\`${command}\`${why === null ? '' : `, ${why}`}`;
+  return remedy?.replace(/^`sync\b[^`]*`(?: with `[^`]*`)?/, () => told);
+}
+
+function card({ severity, code, messages }: FindingGroup, sync: SyncAdvice | null): Html {
+  const cause = REMEDIES[code]?.cause;
+  const remedy = remedyOf(code, sync);
   const [first = ''] = messages;
   const item = (message: string): Html => html`<li>${message}</li> `;
   const all = html`<ul>
@@ -67,15 +77,18 @@ function card({ severity, code, messages }: FindingGroup): Html {
     <h3><span class="sign" aria-hidden="true">${SIGNS[severity]}</span>${severity} <code>${code}</code></h3>
     ${told}
     ${
-      guidance !== undefined &&
+      remedy !== undefined &&
       html`<dl>
-        <div>
-          <dt>Meaning</dt>
-          <dd>${withCode(guidance.cause)}</dd>
-        </div>
+        ${
+          cause !== undefined &&
+          html`<div>
+            <dt>Meaning</dt>
+            <dd>${withCode(cause)}</dd>
+          </div>`
+        }
         <div>
           <dt>Remedy</dt>
-          <dd>${withCode(guidance.remedy)}</dd>
+          <dd>${withCode(remedy)}</dd>
         </div>
       </dl>`
     }

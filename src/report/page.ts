@@ -89,19 +89,14 @@ function opening(subject: ReportSubject): Html {
 function tiles(subject: ReportSubject): Content {
   const { image, check } = subject;
   const { memoryRanges, cpus } = capacityOf(image);
-  const wanted = memoryWanted(subject);
+  const coverage = coverageOf(subject);
   const threads = knownCpus(image).flatMap((cpu) => cpu.threads).length;
   const hasMissingCpus = check.missingCpus !== null && check.missingCpus.length > 0;
   const severities = (['error', 'warning', 'info'] as const)
     .map((severity) => [check.findings.filter((finding) => finding.severity === severity).length, severity] as const)
     .filter(([number]) => number > 0);
   return [
-    tile(
-      'Memory in the dump',
-      formatSize(dumpedSize(image)),
-      check.missingMemory === null ? 'not compared with a machine' : `${coveredShare(wanted, check.missingMemory)} of the machine’s`,
-      check.missingMemory !== null && check.missingMemory.length > 0,
-    ),
+    tile('Memory in the dump', formatSize(dumpedSize(image)), coverage, check.missingMemory !== null && check.missingMemory.length > 0),
     image.fdt === null
       ? tile('CPU notes', count(crashMemoryOf(image).cpuNotes.length), missingCpus(check), hasMissingCpus)
       : tile('CPUs in the FDT', count(threads), missingCpus(check), hasMissingCpus),
@@ -117,6 +112,14 @@ function tiles(subject: ReportSubject): Content {
       memoryRanges === 0 || cpus === 0,
     ),
   ];
+}
+
+/** The dump may list more than the machine has, such as what is offline: the share is of the machine's memory, and says of how much. */
+function coverageOf(subject: ReportSubject): string {
+  const { missingMemory } = subject.check;
+  if (missingMemory === null) return 'not compared with a machine';
+  const { share, has, all } = coveredShare(memoryWanted(subject), missingMemory);
+  return has === all ? 'all of the machine’s' : `${formatSize(has)} of the machine’s ${formatSize(all)}: ${share}`;
 }
 
 function missingCpus({ missingCpus: missing }: ReportSubject['check']): string {

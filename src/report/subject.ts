@@ -11,12 +11,22 @@ export interface Checked {
   readonly check: CheckResult;
 }
 
+/** What `sync` would do about what differs. */
+export interface SyncAdvice {
+  /** The whole command line that brings the image up to date; null where none does. */
+  readonly command: string | null;
+  /** Why none does, or what to mind; null for nothing. */
+  readonly why: string | null;
+}
+
 /** What a report is about. */
 export interface ReportSubject extends Checked {
   /** The machine that it was checked against, as far as it was told. */
   readonly state: MachineState;
   /** An earlier image, checked against the same machine, and what differs. */
   readonly before?: (Checked & { readonly difference: ImageDifference }) | undefined;
+  /** Null where `sync` has nothing to do. */
+  readonly sync: SyncAdvice | null;
   /** Of the program. */
   readonly version: string;
 }

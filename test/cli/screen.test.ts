@@ -129,7 +129,7 @@ describe('inspect', () => {
     writeFileSync(iomem, '00000000-00ffffff : System RAM\n  00400000-007fffff : Crash kernel\n');
     const check = runHere(['check', path, '--iomem', iomem, '--color', 'never'], onTerminal(80)).stdout;
     expect(check).toContain('  and 31 more [memory-gone] (--verbose lists all)');
-    expect(check).toContain('sync with the same options');
+    expect(check).toContain(`to bring it up to date: kdump-hotplug sync ${path} --iomem ${iomem}`);
   });
 
   test('what lies far away is drawn, the hole before it cut', () => {
@@ -161,7 +161,7 @@ describe('plan and apply', () => {
       `${IMAGE}: planned, nothing written`,
       '+ memory 0x80000000-0x8fffffff (256 MiB)',
       '+ CPU 2 (PowerPC,POWER9@2)',
-      '- memory 0x2fff089c-0x2fffffff (63332 bytes, firmware)',
+      '~ firmware 0x2fff0000-0x2fffffff -> 0x2fff0000-0x2fff089b',
       '= add CPU 1: it is in the FDT already (PowerPC,POWER9@1)',
     ]);
     expect(shown).toContain('Derived for PowerPC,POWER9@2');
@@ -212,15 +212,15 @@ test('diff: what comes and goes, and what is the same', () => {
   expect(lines(['diff', IMAGE, path])).toEqual([
     '+ memory 0x80000000-0x8fffffff (256 MiB)',
     '+ CPU 2 (PowerPC,POWER9@2)',
-    '- memory 0x2fff089c-0x2fffffff (63332 bytes, firmware)',
+    '~ firmware 0x2fff0000-0x2fffffff -> 0x2fff0000-0x2fff089b',
     'Memory in the dump  1.5 GiB -> 1.75 GiB',
     'CPUs in the FDT     0-1 -> 0-2',
     'The same            kernel, backup, purgatory, initrd',
   ]);
   expect(lines(['diff', path, IMAGE]).slice(0, 3)).toEqual([
-    '+ memory 0x2fff089c-0x2fffffff (63332 bytes, firmware)',
     '- memory 0x80000000-0x8fffffff (256 MiB)',
     '- CPU 2 (PowerPC,POWER9@2)',
+    '~ firmware 0x2fff0000-0x2fff089b -> 0x2fff0000-0x2fffffff',
   ]);
 });
 
@@ -233,9 +233,9 @@ test('check: the worst first, and what to do', () => {
   expect(shown[1]).toMatch(/^error: a dump would miss 0x80000000-0x8fffffff \(256 MiB\) \[memory-missing\]$/);
   expect(shown[2]).toMatch(/^warning: .* give --device-tree.* \[cpus-not-compared\]$/);
   expect(shown.slice(3, -1).every((line) => line.startsWith('info: '))).toBe(true);
-  expect(shown.at(-1)).toBe('sync with the same options brings it up to date');
+  expect(shown.at(-1)).toBe(`to bring it up to date: kdump-hotplug sync ${path} --iomem ${iomem}`);
   expect(runHere(['sync', path, '--iomem', iomem]).status).toBe(0);
-  expect(lines(['check', path, '--iomem', iomem]).join('\n')).not.toContain('sync with');
+  expect(lines(['check', path, '--iomem', iomem]).join('\n')).not.toContain('up to date');
 });
 
 test('names in an image cannot write to the terminal', () => {

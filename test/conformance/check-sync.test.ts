@@ -6,6 +6,7 @@ import { parseElfcorehdr } from '../../src/elf/elfcorehdr.js';
 import { cells, node, prop, type Item } from '../fdt/build.js';
 import {
   build,
+  coreFile,
   cpuNode,
   fdtBytes,
   load,
@@ -350,6 +351,57 @@ describe('what was compared', () => {
     expect([exit(ppc64le), exit(ppc64le, ...WHOLE()), exit(ppc64le, ...WHOLE(), ...sameTree())]).toEqual([0, 0, 0]);
     expect([exit(ppc64le, '--strict'), exit(ppc64le, ...WHOLE(), '--strict')]).toEqual([1, 1]);
     expect(exit(ppc64le, ...WHOLE(), ...sameTree(), '--strict')).toBe(0);
+  });
+});
+
+test('sync says what was not compared, also where there is nothing to do', () => {
+  const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64')));
+  const found = (...state: string[]): string[] =>
+    (JSON.parse(run(['sync', '-n', path, ...state, '--json']).stdout) as Checked).findings.map(({ code }) => code);
+  expect(found(...WHOLE())).toEqual(['cpus-not-compared']);
+  expect(found(...cpusOfMachine())).toEqual(['memory-not-compared']);
+  expect(found(...WHOLE(), ...cpusOfMachine())).toEqual([]);
+});
+
+describe('what to do', () => {
+  const last = (...args: string[]): string =>
+    run(['check', ...args])
+      .stdout.trimEnd()
+      .split('\n')
+      .at(-1) ?? '';
+
+  test('is the whole command line, ready for a shell, and works', () => {
+    const path = join(mkdir(), "it's an image.kdump");
+    packedFile(path, build(partsOf('ppc64le')));
+    const iomem = RAM('00000000', '04ffffff');
+    expect(last(path, '--iomem', iomem, '--format', 'kdump', '--crash-kernel', '0x2000000-0x2ffffff')).toBe(
+      `to bring it up to date: kdump-hotplug sync '${path.replace("'", "'\\''")}' --iomem ${iomem} --format kdump --crash-kernel 0x2000000+0x1000000`,
+    );
+    expect(run(['sync', path, '--iomem', iomem]).status).toBe(0);
+    expect(last(path, '--iomem', iomem)).not.toContain('up to date');
+  });
+
+  test('is never a sync that refuses', () => {
+    const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('ppc64le')));
+    const elsewhere = RAM('00000000', '04ffffff', '01000000-01ffffff : Crash kernel');
+    expect(last(path, '--iomem', elsewhere)).toMatch(/^cannot be brought up to date: sync refuses: .*crashkernel/);
+    expect(run(['sync', path, '--iomem', elsewhere]).status).toBe(4);
+  });
+
+  test('is to reload where the note of a CPU can only be changed by that', () => {
+    const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('ppc64le')));
+    const moved = cpusOfMachine({ notes: [NOTE_0, [1, 0x709000n, 0x170n]] });
+    expect(last(path, ...WHOLE(), ...liveTree(() => undefined)(), ...moved)).toBe(
+      'cannot be brought up to date: sync can change nothing of it: reload the kdump image',
+    );
+  });
+
+  test('for an ELF dump says that it is a copy', () => {
+    const built = build(partsOf('x86_64'));
+    const dump = coreFile(join(mkdir(), 'dump.elf'), built, [{ address: 0n, size: 0x4000000n, offset: 0x1000 }]).path;
+    expect(last(dump, '--iomem', RAM('00000000', '04ffffff'))).toMatch(
+      /^to bring it up to date, in this copy, not on the machine that it is of: kdump-hotplug sync /,
+    );
   });
 });
 

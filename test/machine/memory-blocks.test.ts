@@ -31,6 +31,13 @@ describe('readOfflineMemory', () => {
     ]);
   });
 
+  test('files of a copy that tar padded with NUL to the size that sysfs claims are read all the same', () => {
+    const pad = '\0'.repeat(4086);
+    expect(readOfflineMemory(reader(`1000\n${pad}`, { memory1: `offline\n${pad}`, memory2: `online\n${pad}` }), PATH)).toEqual([
+      { start: 0x1000n, end: 0x2000n },
+    ]);
+  });
+
   test('none is offline', () => {
     expect(readOfflineMemory(reader('10000000', { memory0: 'online' }), PATH)).toEqual([]);
   });

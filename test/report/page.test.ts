@@ -67,13 +67,54 @@ describe('the answer', () => {
     expect(page).toContain('class="bar wide extra"');
   });
 
+  test('memory that is offline is not gone', () => {
+    const page = reportOn(plain.path, { state: { ...wholeMachine, offlineMemory: [{ start: 0x3800000n, end: 0x4000000n }] } });
+    expect(textOf(page)).toContain('It lists 8 MiB that are offline.');
+    expect(page).toContain('aria-label="offline, 8 MiB, 0x3800000-0x3ffffff"');
+    expect(page).not.toContain('aria-label="no RAM of the machine');
+  });
+
+  test('a share stands beside the sizes that it is of, also where the dump lists more than the machine has', () => {
+    const { path, parts } = imageOf('share.kdump', ({ programHeaders, facts }) => {
+      programHeaders.push(load(0x8000000n, 0x1000000n, facts.linear));
+    });
+    const iomem = iomemOf([...RAM, [0x10000000n, 0x11000000n]], parts.crashKernel);
+    const text = textOf(reportOn(path, { state: { iomem } }));
+    expect(text).toContain('Memory in the dump 64 MiB 48 MiB of the machine’s 64 MiB: 75.0 %');
+    expect(text).toContain("A dump would have 75.0 % of the machine's memory: 48 MiB of 64 MiB.");
+  });
+
+  test('a remedy is the whole command line, or says why there is none', () => {
+    const state = { iomem: iomemOf([...RAM, [0x8000000n, 0x8001000n]], plain.parts.crashKernel) };
+    const command = 'kdump-hotplug sync plain.kdump --iomem iomem.txt --device-tree dt';
+    expect(textOf(reportOn(plain.path, { state, sync: { command, why: null } }))).toContain(`Remedy ${command} `);
+    const none = reportOn(plain.path, { state, sync: { command: null, why: '/proc/kcore can only be read: reload the kdump image' } });
+    expect(textOf(none)).toContain('Remedy not possible: /proc/kcore can only be read: reload the kdump image');
+  });
+
+  test('what a finding means is not what it says already', () => {
+    const page = textOf(reportOn(plain.path, { state: { iomem: iomemOf([[0n, 0x3800000n]], plain.parts.crashKernel) } }));
+    expect(page).toMatch(/is listed, and is no System RAM of the machine: reading it for the dump can fail Remedy/);
+  });
+
+  test('without an FDT, CPUs are their notes', () => {
+    const path = pack(folder, 'notes.kdump', build(partsOf('x86_64')));
+    const crashNotes = new Map([0, 1, 2].map((cpu) => [cpu, { address: 0x700000n + BigInt(cpu) * 0x1000n, size: 0x170n }]));
+    const cpus = { possible: [0, 1, 2], present: [0, 1, 2], online: [0, 1], crashNotes };
+    const text = textOf(reportOn(path, { state: { cpus } }));
+    expect(text).toContain('A dump would lack the registers of CPU 2.');
+    expect(text).toContain('2 0x702000-0x70216f offline not listed: a dump would lack its registers');
+    expect(textOf(reportOn(path))).toContain('They were not compared with the CPUs of a machine: --cpus does that.');
+    expect(textOf(reportOn(path))).not.toContain('out of date');
+  });
+
   test('not sound, with the remedy', () => {
     const { path } = imageOf('overlap.kdump', ({ programHeaders, facts }) => {
       programHeaders.push(load(0x3800000n, 0x1000000n, facts.linear));
     });
     const page = reportOn(path);
     expect(headlineOf(page)).toBe('Not sound: a crash may give no dump, or a wrong one.');
-    expect(textOf(page)).toContain('two PT_LOAD s list the same memory Remedy reload');
+    expect(textOf(page)).toMatch(/memory 0x\S+ and 0x\S+ overlap Remedy reload/);
   });
 
   test('of another boot', () => {

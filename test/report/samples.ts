@@ -10,8 +10,14 @@ import type { ReportSubject } from '../../src/report/subject.js';
 import { node, prop, cells } from '../fdt/build.js';
 import { build, cpuNode, load, note, packedFile, partsOf, type Built, type Parts } from '../helpers/build-image.js';
 
+interface More {
+  state?: MachineState;
+  before?: string;
+  sync?: ReportSubject['sync'];
+}
+
 /** Does something with the image at `path` as a report sees it. */
-export function withSubject<T>(path: string, use: (subject: ReportSubject) => T, more: { state?: MachineState; before?: string } = {}): T {
+export function withSubject<T>(path: string, use: (subject: ReportSubject) => T, more: More = {}): T {
   const state = more.state ?? {};
   const image = openImage(nodeFileSystem, path);
   const before = more.before === undefined ? undefined : openImage(nodeFileSystem, more.before);
@@ -21,6 +27,7 @@ export function withSubject<T>(path: string, use: (subject: ReportSubject) => T,
       check: checkImage(image, state),
       state,
       before: before === undefined ? undefined : { image: before, check: checkImage(before, state), difference: diffImages(before, image) },
+      sync: more.sync ?? null,
       version: '1.2.3',
     });
   } finally {
@@ -29,7 +36,7 @@ export function withSubject<T>(path: string, use: (subject: ReportSubject) => T,
   }
 }
 
-export function reportOn(path: string, more: { state?: MachineState; before?: string } = {}): string {
+export function reportOn(path: string, more: More = {}): string {
   return withSubject(path, renderReport, more);
 }
 

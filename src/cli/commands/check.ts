@@ -7,6 +7,7 @@ import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/i
 import type { Outcome } from '../outcome.js';
 import { renderCheck } from '../render/render-check.js';
 import { hashing } from '../progress-of.js';
+import { syncAdvice } from '../sync-advice.js';
 import { addStateOptions, stateFrom, type StateOptions } from '../options/state-options.js';
 
 interface CheckOptions extends CommonOptions, ImageOptions, StateOptions {
@@ -33,7 +34,7 @@ function check({ fileSystem, console, progress }: Context, path: string, options
     const result = progress.during(hashing(image), () => checkImage(image, state));
     console.result(
       () => checkToJson(image, result),
-      (theme) => renderCheck(image, result, theme),
+      (theme) => renderCheck(image, result, syncAdvice(path, options, image, state, result), theme),
     );
     const agrees = options.strict === true ? result.current === true : result.current !== false;
     return result.sound && agrees ? 'done' : 'differs';

@@ -8,6 +8,7 @@ import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { openImageFrom } from '../open-image.js';
 import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
+import { syncAdvice } from '../sync-advice.js';
 import { addStateOptions, stateFrom, type StateOptions } from '../options/state-options.js';
 
 interface ReportOptions extends CommonOptions, ImageOptions, StateOptions {
@@ -42,10 +43,12 @@ async function report({ fileSystem, console, progress, version }: Context, path:
   let before: KdumpImage | undefined;
   try {
     before = options.before === undefined ? undefined : openImageFrom({ fileSystem, console, progress }, options.before, where);
+    const check = checkImage(image, state);
     const page = renderReport({
       image,
-      check: checkImage(image, state),
+      check,
       state,
+      sync: syncAdvice(path, options, image, state, check),
       before: before === undefined ? undefined : { image: before, check: checkImage(before, state), difference: diffImages(before, image) },
       version,
     });

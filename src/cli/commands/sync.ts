@@ -1,6 +1,6 @@
 import { KdumpError } from '../../errors.js';
 import { planPossible } from '../../plan/plan-possible.js';
-import { leftOutFindings } from '../../check/check.js';
+import { comparedFindings, leftOutFindings } from '../../check/check.js';
 import { changesToState } from '../../plan/sync.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
@@ -46,7 +46,10 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const where = { ...options, machine: state };
   const plan: typeof planPossible = (each, changes, given) => {
     const possible = planPossible(each, changes, given);
-    return options.force === true ? possible : { ...possible, findings: [...possible.findings, ...leftOutFindings(each, state)] };
+    const leftOut = options.force === true ? [] : leftOutFindings(each, state);
+    // Nobody must take "nothing to do" for more than was compared; a guest's monitor is asked for what is not given.
+    const compared = qmp === undefined ? comparedFindings(each, state) : [];
+    return { ...possible, findings: [...possible.findings, ...leftOut, ...compared] };
   };
   if (qmp === undefined) {
     const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state, options).changes;

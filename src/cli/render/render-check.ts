@@ -2,18 +2,23 @@ import { printable } from '../../errors.js';
 import { cpuOption, type CheckResult } from '../../check/check.js';
 import type { KdumpImage } from '../../image/image.js';
 import { renderFindings } from './render-findings.js';
+import type { SyncAdvice } from '../../report/subject.js';
+import { wrapped } from './table.js';
 import type { Theme } from './theme.js';
 
 /** What `check` says to people: the two verdicts, what speaks against them, and what to do. */
-export function renderCheck(image: KdumpImage, result: CheckResult, theme: Theme): string {
+export function renderCheck(image: KdumpImage, result: CheckResult, sync: SyncAdvice | null, theme: Theme): string {
   const sound = result.sound ? theme.added('sound') : theme.removed('not sound');
-  const { missingMemory, extraMemory, missingCpus, extraCpus } = result;
-  const differs = result.sound && [missingMemory, extraMemory, missingCpus, extraCpus].some((list) => list !== null && list.length > 0);
   return [
     `${theme.heading(printable(image.memory.path))}: ${sound}, ${comparison(image, result, theme)}; digest ${result.digest}`,
     ...renderFindings(result.findings, theme),
-    ...(differs ? [theme.faint('sync with the same options brings it up to date')] : []),
+    ...(sync === null ? [] : [adviceLine(sync, theme)]),
   ].join('\n');
+}
+
+function adviceLine({ command, why }: SyncAdvice, theme: Theme): string {
+  if (command === null) return wrapped(`cannot be brought up to date: ${printable(why ?? '')}`, theme);
+  return `${theme.faint(`to bring it up to date${why === null ? '' : `, ${why}`}:`)} ${printable(command)}`;
 }
 
 /** Whether it is current, of as much as was compared: `current`, or `memory current; CPUs not compared (--device-tree)`. */

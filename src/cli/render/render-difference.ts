@@ -1,9 +1,9 @@
 import { printable } from '../../errors.js';
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { Cpu } from '../../arch/cpu-cloning.js';
-import type { CpuDifference, ImageDifference } from '../../check/diff.js';
+import { memoryChanges, type CpuDifference, type ImageDifference } from '../../check/diff.js';
 import type { KdumpImage } from '../../image/image.js';
-import { contains, formatRange, sizeOf, type Range } from '../../memory/range.js';
+import { formatRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
 import { formatSize } from '../../text/numbers.js';
 import { idList } from '../../text/id-list.js';
@@ -21,15 +21,12 @@ export function differenceLines(
   difference: Omit<ImageDifference, 'otherSegments'>,
   theme: Theme,
 ): string[] {
-  const { memory, cpus, sameElfcorehdr, sameFdt } = difference;
-  const firmware = [before, after].flatMap((image) => crashMemoryOf(image).ranges.filter(({ kind }) => kind === 'firmware'));
+  const { cpus, sameElfcorehdr, sameFdt } = difference;
+  const memory = memoryChanges(before, after, difference.memory);
   const memoryLines = (sign: '+' | '-', paint: (text: string) => string, ranges: readonly Range[]): string[] => {
     const { shown, rest } = fold(ranges, MOST, theme);
-    const ofFirmware = (each: Range): boolean => firmware.some(({ range }) => contains(range, each));
     return [
-      ...shown.map((each) =>
-        paint(`${sign} memory ${formatRange(each)} (${formatSize(sizeOf(each))}${ofFirmware(each) ? ', firmware' : ''})`),
-      ),
+      ...shown.map((each) => paint(`${sign} memory ${formatRange(each)} (${formatSize(sizeOf(each))})`)),
       ...(rest.length === 0 ? [] : [restLine(`${sign} ${rest.length} more memory ranges, ${formatSize(totalSize(rest))}`, theme)]),
     ];
   };
@@ -46,9 +43,10 @@ export function differenceLines(
     ...cpuLines('+', theme.added, cpus.added),
     ...memoryLines('-', theme.removed, memory.removed),
     ...cpuLines('-', theme.removed, cpus.removed),
+    ...memory.firmware.map((each) => `~ firmware ${formatRange(each.before)} -> ${formatRange(each.after)}`),
     ...changedLines(cpus.changed, theme),
   ];
-  if (!sameElfcorehdr && memory.added.length + memory.removed.length === 0)
+  if (!sameElfcorehdr && difference.memory.added.length + difference.memory.removed.length === 0)
     lines.push('~ elfcorehdr: the same memory, in other program headers');
   if (!sameFdt && cpus.added.length + cpus.removed.length + cpus.changed.length === 0) lines.push('~ fdt: the same CPUs, other contents');
   return lines;

@@ -31,5 +31,5 @@ export function imageOfElfcorehdr(memory: PhysicalMemory, address: bigint, reser
 }
 
 function notLoaded(found: string): KdumpError {
-  return new KdumpError('input', 'not the elfcorehdr of a loaded image', { found });
+  return new KdumpError('input', 'not the elfcorehdr of an image', { found });
 }

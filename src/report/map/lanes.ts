@@ -3,6 +3,7 @@ import type { KdumpImage } from '../../image/image.js';
 import { segmentRange } from '../../image/segment.js';
 import { overlaps, sameRange, type Range } from '../../memory/range.js';
 import { subtract } from '../../memory/range-set.js';
+import { memoryChanges } from '../../check/diff.js';
 import type { Lane, MapEntry } from './memory-map.js';
 import { memoryWanted, type ReportSubject } from '../subject.js';
 
@@ -28,7 +29,7 @@ export function overviewLanes(subject: ReportSubject): Lane[] {
   return [
     ...(state.iomem === undefined ? [] : [machineLane(subject)]),
     ...(before === undefined ? [] : [{ name: 'In the dump before', entries: dumpEntries(before.image, ROWS.memoryBefore) }]),
-    ...changeLane(before?.difference.memory),
+    ...changeLane(subject),
     {
       name: before === undefined ? 'In the dump' : 'In the dump now',
       entries: [
@@ -42,11 +43,12 @@ export function overviewLanes(subject: ReportSubject): Lane[] {
 }
 
 /** The lanes of the crashkernel range alone: the segments, and what the dump has of it all the same. */
-export function crashKernelLanes({ image, before }: ReportSubject): Lane[] {
+export function crashKernelLanes(subject: ReportSubject): Lane[] {
+  const { image } = subject;
   const hull = image.crashKernel;
   const inside = (entries: readonly MapEntry[]): MapEntry[] => entries.filter(({ range }) => hull !== null && overlaps(range, hull));
   const dumped = inside(dumpEntries(image, ROWS.memory));
-  const changes = changeLane(before?.difference.memory)
+  const changes = changeLane(subject)
     .map(({ name, entries }) => ({ name, entries: inside(entries) }))
     .filter(({ entries }) => entries.length > 0);
   const segments = segmentEntries(image).filter(({ kind, range }) => kind !== 'crashkernel' || (hull !== null && sameRange(range, hull)));
@@ -63,8 +65,10 @@ function machineLane(subject: ReportSubject): Lane {
   };
 }
 
-function changeLane(memory: { readonly added: readonly Range[]; readonly removed: readonly Range[] } | undefined): Lane[] {
-  if (memory === undefined || memory.added.length + memory.removed.length === 0) return [];
+function changeLane({ image, before }: ReportSubject): Lane[] {
+  if (before === undefined) return [];
+  const memory = memoryChanges(before.image, image, before.difference.memory);
+  if (memory.added.length + memory.removed.length === 0) return [];
   return [
     {
       name: 'Changed',
