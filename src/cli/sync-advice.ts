@@ -5,7 +5,7 @@ import type { MachineState } from '../machine/machine-state.js';
 import { sizeOf } from '../memory/range.js';
 import { planPossible, reasonOf } from '../plan/plan-possible.js';
 import { isNothingToDo, type Plan } from '../plan/plan.js';
-import { changesToState } from '../plan/sync.js';
+import { changesToState, optionsToState } from '../plan/sync.js';
 import type { SyncAdvice } from '../report/subject.js';
 import { KCORE } from './kcore.js';
 import type { ImageOptions } from './options/image-options.js';
@@ -41,11 +41,7 @@ export function syncAdvice(
 /** @returns why it is refused, in a line */
 function tried(image: KdumpImage, state: MachineState): Plan | string {
   try {
-    return planPossible(image, changesToState(image, state).changes, {
-      pruneCpus: true,
-      deviceTree: state.deviceTree,
-      iomem: state.iomem,
-    });
+    return planPossible(image, changesToState(image, state).changes, optionsToState(state));
   } catch (error) {
     if (error instanceof KdumpError) return `sync refuses: ${reasonOf(error)}`;
     throw error;

@@ -3,6 +3,7 @@ import type { Change } from '../machine/change.js';
 import { compareCpuNodes } from '../check/compare-cpus.js';
 import { compareState, leftOutDeviceMemory, missingResources, type StateDifference } from '../check/compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
+import type { PlanOptions } from './plan.js';
 
 /**
  * The changes that bring an image to a machine's state. CPUs are brought there all at once by one that is added, from the live tree; where cores
@@ -29,6 +30,11 @@ export function changesToState(
         : cpuChanges(image, state)),
     ],
   };
+}
+
+/** How the changes to a state are planned: it is what is there now, so nodes of CPUs that are gone go. */
+export function optionsToState({ deviceTree, iomem, memoryNodes }: MachineState): PlanOptions {
+  return { pruneCpus: true, deviceTree, iomem, memoryNodes };
 }
 
 /** A change for each core. One of which only some threads went is among those that changed. */

@@ -1,7 +1,7 @@
 import { KdumpError } from '../../errors.js';
 import { planPossible } from '../../plan/plan-possible.js';
 import { comparedFindings, leftOutFindings } from '../../check/check.js';
-import { changesToState } from '../../plan/sync.js';
+import { changesToState, optionsToState } from '../../plan/sync.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
@@ -40,9 +40,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
     throw new KdumpError('usage', 'no machine state given', { expected: '--iomem, and --device-tree or, for x86_64, --cpus' });
   }
   const state = stateFrom(options, context.fileSystem);
-  // A machine's state is what is there now, so nodes of CPUs that are gone go.
-  const { deviceTree, iomem, memoryNodes } = state;
-  const planOptions = { compat: options.compat, force: options.force, pruneCpus: true, deviceTree, iomem, memoryNodes };
+  const planOptions = { ...optionsToState(state), compat: options.compat, force: options.force };
   const where = { ...options, machine: state };
   const plan: typeof planPossible = (each, changes, given) => {
     const possible = planPossible(each, changes, given);
