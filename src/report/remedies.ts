@@ -17,8 +17,7 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     remedy: 'reload',
   },
   'device-memory-listed': {
-    cause:
-      "coherent device memory is listed: the machine stops when the capture kernel reads it. The kernel's own rebuild lists it once a driver has put it online",
+    cause: "The kernel's own rebuild lists it once a driver has put it online",
     remedy: '`apply --remove-memory` with the range',
   },
   'crashkernel-listed': {
