@@ -79,6 +79,8 @@ export interface FileSystem {
   copy(from: number, to: number, copied?: (bytes: number) => void): void;
   /** The path with all links resolved. */
   realPath(path: string): string;
+  /** What a symbolic link says; undefined where there is none. */
+  linkTarget(path: string): string | undefined;
   openDirectory(path: string): number;
   /** What has this name in the directory, links not followed; undefined for nothing. */
   statusIn(directory: number, name: string): FileStatus | undefined;

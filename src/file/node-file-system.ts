@@ -15,6 +15,7 @@ import {
   openSync,
   read,
   readdirSync,
+  readlinkSync,
   readSync,
   realpathSync,
   renameSync,
@@ -165,6 +166,13 @@ export const nodeFileSystem: FileSystem = {
   },
   realPath(path) {
     return attempt('resolve', path, () => realpathSync(path));
+  },
+  linkTarget(path) {
+    try {
+      return readlinkSync(path);
+    } catch {
+      return undefined;
+    }
   },
   openDirectory(path) {
     const descriptor = attempt('open', path, () => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));

@@ -40,7 +40,8 @@ export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force
 
 /**
  * As {@link applyPlan}, for a guest that still runs: all but the write itself is done now, up to the journal on the disk. `write` is to be called
- * once the guest is paused; it looks whether the guest changed anything of what the plan was made from.
+ * once the guest is paused; it looks whether the guest changed anything of what the plan was made from. Who else uses the file, the caller has
+ * looked at: /proc does not show that a monitor pauses a guest.
  *
  * @returns with the number of bytes as `size`; undefined when there is nothing to write
  * @throws KdumpError as `applyPlan`
@@ -48,8 +49,6 @@ export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force
 export function preparePlan(target: PatchTarget, plan: Plan): (PreparedPatch & { readonly size: number }) | undefined {
   const patch = patchOf(plan);
   if (patch.runs.length === 0) return undefined;
-  // The caller pauses the guest by its monitor, which /proc does not show.
-  refuseUse(target.file.path, usersOf(target.fileSystem, target.status), true, true);
   const prepared = preparePatch(target, patch, { live: true }, true);
   return {
     ...prepared,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Capture, RAM_SIZE } from '../helpers/capture-image.js';
+import { FakeQemu } from '../helpers/fake-qemu.js';
 import { has, PROGRAM, run, scratchFolder } from '../helpers/run.js';
 import { SecondMonitor } from '../helpers/second-monitor.js';
 import { start } from '../helpers/start.js';
@@ -115,6 +116,37 @@ describe.skipIf(!has('qemu-system-ppc64'))('a guest of QEMU', () => {
     await result.says('waiting for the monitor, which serves one client at a time');
     other.close();
     expect(await result.ended).toMatchObject({ status: 0 });
+  });
+
+  test('is not patched by the word of another monitor', async () => {
+    const liar = await FakeQemu.start();
+    try {
+      liar.properties = { '/machine.memory-backend': '/objects/ram', '/objects/ram.mem-path': ram, '/objects/ram.share': true };
+      liar.answers = {
+        ...liar.answers,
+        'human-monitor-command': (await monitor.execute('human-monitor-command', { 'command-line': 'info mtree -f' })) as string,
+      };
+      liar.answers = {
+        ...liar.answers,
+        'query-memory-devices': [{ type: 'dimm', data: { id: 'd', addr: 0x8000_0000, size: 0x1000_0000 } }],
+      };
+      const before = memoryOf(ram);
+      for (const args of [['sync'], ['sync', '-n'], ['watch']]) {
+        const result = await start([...args, '--qmp', liar.socket, ...AT]).ended;
+        expect(result).toMatchObject({ status: 4, stdout: '' });
+        expect(result.stderr).toContain('is not seen to have the file that it names as its memory');
+        expect(result.stderr).toContain(`process ${qemu.pid} maps`);
+      }
+      // Named, it is the user's choice; who else runs on it is looked at all the same.
+      const named = await start(['sync', ram, '--qmp', liar.socket, ...AT]).ended;
+      expect(named).toMatchObject({ status: 5 });
+      expect(named.stderr).toContain('another process has it in use');
+      expect(await start(['sync', ram, '--qmp', liar.socket, ...AT, '--live']).ended).toMatchObject({ status: 4 });
+      expect(liar.runCommands).toEqual([]);
+      expect(memoryOf(ram)).toEqual(before);
+    } finally {
+      liar.end();
+    }
   });
 
   test('is kept current by watch', async () => {

@@ -80,6 +80,9 @@ export class MemoryFileSystem implements FileSystem {
   copy(): void {
     this.refuse();
   }
+  linkTarget(): undefined {
+    return undefined;
+  }
   realPath(path: string): string {
     return path;
   }

@@ -174,6 +174,9 @@ export class ModelFileSystem implements FileSystem {
     return [];
   }
 
+  linkTarget(): undefined {
+    return undefined;
+  }
   realPath(path: string): string {
     return path;
   }

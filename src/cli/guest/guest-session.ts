@@ -1,6 +1,10 @@
+import { basename, dirname } from 'node:path';
 import { KdumpError, printable } from '../../errors.js';
+import type { FileStatus, FileSystem } from '../../file/file-system.js';
+import { notRegular } from '../../file/input-file.js';
 import { devicesOf, type GuestDevices } from '../../guest/devices.js';
 import { whilePaused } from '../../guest/paused.js';
+import { serversOf, statusAt } from '../../guest/peer.js';
 import { Qmp } from '../../guest/qmp.js';
 import { ramFileOf } from '../../guest/ram-file.js';
 import { isNothingToDo, type Plan } from '../../plan/plan.js';
@@ -9,6 +13,7 @@ import { readImage } from '../../image/open.js';
 import { findJournal } from '../../journal/find-journal.js';
 import { preparePlan } from '../../patch/apply.js';
 import { recover } from '../../patch/recover.js';
+import { refuseUse, usersOf } from '../../patch/in-use.js';
 import { closeTarget, openTarget, type PatchTarget } from '../../patch/target.js';
 import type { Context } from '../command.js';
 import { openOptions } from '../open-image.js';
@@ -19,6 +24,8 @@ export interface GuestSession {
   readonly qmp: Qmp;
   readonly path: string;
   readonly imageOptions: ImageOptions;
+  /** Nobody named the file but QEMU. */
+  readonly isChosenByQemu: boolean;
   /** Devices of which it was said that QEMU does not know all. */
   readonly told: Set<string>;
 }
@@ -29,7 +36,7 @@ export interface GuestSession {
  * @throws KdumpError `io`, `refused`
  */
 export async function openGuest(
-  { console }: Context,
+  { fileSystem, console }: Context,
   socket: string,
   image: string | undefined,
   options: ImageOptions,
@@ -43,10 +50,17 @@ export async function openGuest(
       if (image === undefined || !(error instanceof KdumpError)) throw error;
       return undefined;
     });
+    if (image === undefined && file !== undefined) refuseForeign(fileSystem, socket, file.path, regularFileAt(fileSystem, file.path));
     const isPlaced = options.base !== undefined || options.map !== undefined || options.format !== undefined;
     const ownMap =
       file === undefined || isPlaced || (image !== undefined && image !== file.path) ? {} : { format: 'raw' as const, map: file.map };
-    return { qmp, path: image ?? file?.path ?? '', imageOptions: { ...options, ...ownMap }, told: new Set() };
+    return {
+      qmp,
+      path: image ?? file?.path ?? '',
+      imageOptions: { ...options, ...ownMap },
+      isChosenByQemu: image === undefined,
+      told: new Set(),
+    };
   } catch (error) {
     qmp.close();
     throw error;
@@ -70,6 +84,45 @@ export async function devicesOfGuest({ qmp, path, told }: GuestSession, { consol
   return devices;
 }
 
+/** @throws KdumpError `input` when it is none: opening a device, such as a watchdog, can have effects */
+function regularFileAt(fileSystem: FileSystem, path: string): FileStatus {
+  const real = fileSystem.realPath(path);
+  const status = statusAt(fileSystem, dirname(real), basename(real));
+  if (status === undefined) throw new KdumpError('io', 'it went away while it was looked at', { file: path });
+  if (status.kind !== 'file') throw notRegular(path, status.kind);
+  return status;
+}
+
+/**
+ * The processes that answer at `socket` and have `file` as their memory. With a file that QEMU alone named there has to be one: else anybody who
+ * can make a socket could have another guest's memory patched.
+ *
+ * @throws KdumpError `refused` when there is none
+ */
+function refuseForeign(fileSystem: FileSystem, socket: string, path: string, file: FileStatus): void {
+  const { mapping, unknown } = usersOf(fileSystem, file);
+  const pids = mapping.map(({ pid }) => pid);
+  if (serversOf(fileSystem, socket, pids).length > 0) return;
+  const others = pids.length === 0 ? 'no process' : `process ${pids.join(', ')}`;
+  throw new KdumpError('refused', 'the process behind the monitor is not seen to have the file that it names as its memory', {
+    file: socket,
+    found: `${printable(path)}, which ${others} maps${unknown === 0 ? '' : `; not looked at, for want of the right: ${unknown}`}`,
+    expected: 'a QEMU that names its own RAM file',
+    remedy: `${unknown === 0 || process.geteuid?.() === 0 ? '' : 'run as root; or, '}if it is the memory of this guest, name it as the image`,
+  });
+}
+
+export interface GuestPatchOptions {
+  /** Plans, and writes nothing. */
+  readonly isDryRun?: boolean;
+  /** Processes that map the file are guests that stand still, not only the one behind the monitor. */
+  readonly live?: boolean | undefined;
+  /** Even where nothing shows that they do. */
+  readonly force?: boolean | undefined;
+  /** What else has to be done before the guest is paused. */
+  readonly beforeWrite?: (target: PatchTarget, plan: Plan) => void;
+}
+
 export interface GuestPatch {
   readonly plan: Plan;
   readonly written: number;
@@ -80,21 +133,34 @@ export interface GuestPatch {
 /**
  * Plans and patches while the guest runs; it is paused only for the write itself.
  *
- * @param planFor makes the plan; it is not written where `isDryRun`
- * @param beforeWrite what else has to be done before the guest is paused
+ * @param planFor makes the plan
  * @throws KdumpError as planning and patching do; the guest runs again
  */
 export async function patchGuest(
   { fileSystem, console }: Context,
-  { qmp, path, imageOptions }: GuestSession,
+  { qmp, path, imageOptions, isChosenByQemu }: GuestSession,
   planFor: (image: KdumpImage) => Plan,
-  { isDryRun = false, beforeWrite }: { isDryRun?: boolean; beforeWrite?: (target: PatchTarget, plan: Plan) => void } = {},
+  { isDryRun = false, live = false, force = false, beforeWrite }: GuestPatchOptions = {},
 ): Promise<GuestPatch> {
   const target = openTarget(fileSystem, path);
+  const refuseOthers = (): void => {
+    const users = usersOf(fileSystem, target.status);
+    const guest = serversOf(
+      fileSystem,
+      qmp.path,
+      users.mapping.map(({ pid }) => pid),
+    );
+    // The monitor pauses its own process, which /proc does not show, and no other.
+    const others = { ...users, mapping: users.mapping.filter(({ pid }) => !guest.includes(pid)) };
+    refuseUse(path, others, live, force);
+  };
   try {
-    await takeBackInterrupted(target, qmp, console);
+    // The path may lead elsewhere by now.
+    if (isChosenByQemu) refuseForeign(fileSystem, qmp.path, path, target.status);
+    await takeBackInterrupted(target, qmp, console, refuseOthers);
     const plan = planFor(readImage(target.file, openOptions(fileSystem, path, imageOptions)));
     if (isDryRun || isNothingToDo(plan)) return { plan, written: 0, pausedMs: 0 };
+    refuseOthers();
     beforeWrite?.(target, plan);
     const prepared = preparePlan(target, plan);
     if (prepared === undefined) return { plan, written: 0, pausedMs: 0 };
@@ -115,9 +181,10 @@ export async function patchGuest(
   }
 }
 
-async function takeBackInterrupted(target: PatchTarget, qmp: Qmp, console: Context['console']): Promise<void> {
+async function takeBackInterrupted(target: PatchTarget, qmp: Qmp, console: Context['console'], refuseOthers: () => void): Promise<void> {
   const { fileSystem, directory, name, status, file } = target;
   const isHot = findJournal(fileSystem, directory, name, status, file.path).state === 'hot';
+  if (isHot) refuseOthers();
   const takeBack = (): ReturnType<typeof recover> => recover(target, { live: true, paused: true });
   const recovery = isHot ? (await whilePaused(qmp, takeBack)).result : takeBack();
   if (recovery !== 'none') console.note(`a patch of ${printable(file.path)} was interrupted before; it is ${recovery}`);

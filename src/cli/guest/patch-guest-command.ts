@@ -58,6 +58,8 @@ export async function patchGuestCommand(
       },
       {
         isDryRun: options.dryRun === true,
+        live: options.live,
+        force: planOptions.force,
         beforeWrite: (target, each) => {
           if (options.saveUndo !== undefined) saveUndo(fileSystem, options.saveUndo, target, undoOf(each), options.overwrite === true);
         },
