@@ -29,9 +29,32 @@ export function soundFindings(image: KdumpImage, deviceTree?: LiveDeviceTree): F
     ...deviceMemoryFindings(crash, deviceMemoryOf(image, deviceTree)),
     ...backupFindings(image, crash),
     ...placeFindings(image),
+    ...lackFindings(image),
     ...(image.fdt === null ? [] : [...reservationFindings(image), ...chosenFindings(image), ...cpuFindings(image)]),
     ...roomFindings(image),
   ];
+}
+
+/** What images of an architecture always have: not seen, it is lost or was overlooked, and nobody can say that the image is sound. */
+function lackFindings({ architecture, fdt, purgatory }: KdumpImage): Finding[] {
+  const findings: Finding[] = [];
+  if (architecture.hasFdt && fdt === null)
+    findings.push(
+      finding(
+        'error',
+        'fdt-missing',
+        `no FDT was found, which every ${architecture.name} image has: the capture kernel does not boot without`,
+      ),
+    );
+  if (architecture.alwaysHasPurgatory === true && purgatory === null)
+    findings.push(
+      finding(
+        'error',
+        'purgatory-missing',
+        `no purgatory was found, which every ${architecture.name} image has: it starts the capture kernel`,
+      ),
+    );
+  return findings;
 }
 
 /** Kernel addresses have the top bit set, but for s390x. */

@@ -48,7 +48,7 @@ function elfcorehdrFromProperty(value: Uint8Array | undefined, cells: AddressCel
 }
 
 /** `elfcorehdr=[size@]offset` with an optional K, M or G (setup_elfcorehdr in kernel/elfcorehdr.c). */
-function elfcorehdrFromBootargs(bootargs: string | null): KdumpFdtFacts['elfcorehdr'] {
+export function elfcorehdrFromBootargs(bootargs: string | null): KdumpFdtFacts['elfcorehdr'] {
   const match = /(?:^|\s)elfcorehdr=(?:([0-9a-fA-Fx]+[KMG]?)@)?([0-9a-fA-Fx]+[KMG]?)(?=\s|$)/.exec(bootargs ?? '');
   if (match?.[2] === undefined) return null;
   try {

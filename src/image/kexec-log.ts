@@ -19,6 +19,8 @@ export interface KexecLog {
   readonly segments: readonly KexecLogSegment[];
   /** Where the purgatory or kernel is entered, where the log says. */
   readonly entry: bigint | undefined;
+  /** The other complete loads of the log that may be for a crash, latest first: one of them counts where this one is not what memory holds. */
+  readonly others?: readonly KexecLog[];
 }
 
 /** Longest text, in characters. */
@@ -63,7 +65,8 @@ interface Load {
 
 /**
  * The segments of the last complete load in the output of `kexec -d`, or in a kernel log with the `kexec_file: segment[…]` lines of
- * kexec_file_load. All other lines are ignored, and so is a load for a reboot where there is one for a crash.
+ * kexec_file_load. All other lines are ignored, and so is a load for a reboot where there is one for a crash. Not every log says which is which:
+ * the other loads that may be for a crash come as `others`.
  *
  * @throws KdumpError `input`, with the line number in `segment`: no complete load, or one whose segments overlap, are not page-aligned,
  *   have more buffer than memory, are empty or pass 2^64, or are more than 16
@@ -83,7 +86,25 @@ export function parseKexecLog(text: string): KexecLog {
   }
   const gap = gapOf(last);
   if (gap !== undefined) throw atLine(...gap);
-  return { segments: checkedSegments(last), entry: last.entry };
+  const others = complete.filter((load) => load !== last && load.crash !== false).reverse();
+  return {
+    segments: checkedSegments(last),
+    entry: last.entry,
+    ...(others.length === 0 ? {} : { others: others.slice(0, MAX_LOADS).flatMap(otherLoad) }),
+  };
+}
+
+/** More loads than anybody tries one after the other; all are looked at in the memory. */
+const MAX_LOADS = 64;
+
+/** A load that is damaged cannot be the one that counts. */
+function otherLoad(load: Load): KexecLog[] {
+  try {
+    return [{ segments: checkedSegments(load), entry: load.entry }];
+  } catch (error) {
+    if (error instanceof KdumpError) return [];
+    throw error;
+  }
 }
 
 function readLoads(text: string): Load[] {

@@ -76,6 +76,12 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
   if (format !== 'raw' && (options.base !== undefined || options.map !== undefined)) {
     throw new KdumpError('usage', '--base and --map are for raw memory', { found: `format ${format}`, expected: 'format raw' });
   }
+  if (options.base !== undefined && options.map !== undefined) {
+    throw new KdumpError('usage', '--base and --map both say where the file lies in memory', {
+      expected: 'one of them',
+      remedy: '--map has an address for each piece',
+    });
+  }
   if (format === 'kdump') {
     if (options.segmentTable !== undefined)
       throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
@@ -84,20 +90,20 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
     return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, notes: [] }, options);
   }
   const memory = MEMORY_OF[format](file, options);
-  const found = options.segmentTable === undefined ? search(memory, options) : imageInTable(memory, options.segmentTable);
+  const found = options.segmentTable === undefined ? search(memory, options, format !== 'raw') : imageInTable(memory, options.segmentTable);
   return describe(format, memory, found, options);
 }
 
 /** Looks where the machine has its crashkernel range, and only where nothing is there through all memory. */
-function search(memory: PhysicalMemory, { crashKernel, crashKernelRanges = [] }: OpenImageOptions): FoundImage {
+function search(memory: PhysicalMemory, { crashKernel, crashKernelRanges = [] }: OpenImageOptions, isPlaced: boolean): FoundImage {
   // A second range is below the one that holds the segments (reserve_crashkernel_generic() in kernel/crash_reserve.c).
   const likely = crashKernelRanges.at(-1);
-  if (crashKernel !== undefined || likely === undefined) return findImage(memory, crashKernel);
+  if (crashKernel !== undefined || likely === undefined) return findImage(memory, crashKernel, isPlaced);
   try {
     return findImage(memory, likely);
   } catch (error) {
     if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
-    const found = findImage(memory, undefined);
+    const found = findImage(memory, undefined, isPlaced);
     return {
       ...found,
       notes: [`found in all memory, since the machine's crashkernel range ${formatRange(likely)} holds none`, ...found.notes],

@@ -29,6 +29,15 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
   'backup-elsewhere': {
     remedy: 'reload',
   },
+  'fdt-missing': {
+    cause: 'no FDT was found, which every image of this architecture has',
+    remedy: 'take the whole image anew, or name its segments with `--kexec-log`; in an image made by hand, pack the FDT too',
+  },
+  'purgatory-missing': {
+    cause:
+      'no purgatory was found, which every image of this architecture has. One loaded with `--no-checks` has no region table to know it by',
+    remedy: 'name the segments with `--kexec-log`; in an image made by hand, pack the purgatory too',
+  },
   'segment-outside-crashkernel': {
     cause: 'In an image made by hand: addresses of different machines',
     remedy: 'reload; correct the manifest',

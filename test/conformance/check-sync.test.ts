@@ -489,6 +489,19 @@ const gpu = (start: number): Item =>
 
 const FLAWS: readonly Flaw[] = [
   { code: 'no-notes', severity: 'error', mangle: (parts) => void (parts.programHeaders = loads(parts)) },
+  {
+    code: 'fdt-missing',
+    severity: 'error',
+    mangle: (parts) => void (parts.places.delete('fdt'), (parts.covers = parts.covers.filter((role) => role !== 'fdt'))),
+  },
+  { code: 'purgatory-missing', severity: 'error', mangle: (parts) => void parts.places.delete('purgatory') },
+  {
+    code: 'purgatory-missing',
+    severity: 'error',
+    architecture: 'x86_64',
+    what: 'x86_64',
+    mangle: (parts) => void parts.places.delete('purgatory'),
+  },
   { code: 'notes-not-first', severity: 'error', mangle: (parts) => void parts.programHeaders.push(note(0x790000n)) },
   {
     code: 'one-byte-too-long',

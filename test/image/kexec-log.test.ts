@@ -101,6 +101,16 @@ describe('parseKexecLog', () => {
     expect(shown(parseKexecLog(log).segments)).toEqual(segments);
   });
 
+  // Neither kexec -d of a load by the kernel nor an older kernel says what a load is for.
+  test('the other loads that may be for a crash come along, latest first; one for a reboot does not', () => {
+    const unknown = userLoad(['0x1000', '0x1000', '0']).replace(/ flags = \S+/, '');
+    const { segments, others = [] } = parseKexecLog(PPC64 + unknown);
+    expect(shown(segments)).toEqual(shown(parseKexecLog(unknown).segments));
+    expect(others.map((each) => shown(each.segments))).toEqual([SEGMENTS_PPC64]);
+    expect(parseKexecLog(PPC64 + unknown.replace('\n', ' flags = 0x150000\n')).others).toBeUndefined();
+    expect(parseKexecLog(PPC64).others).toBeUndefined();
+  });
+
   test('sixteen segments', () => {
     const load = Array.from({ length: 17 }, (_, index): [string, string, string] => [hex((index + 1) * 0x1000), '0x1000', '0x10']);
     expect(parseKexecLog(userLoad(...load.slice(0, 16))).segments).toHaveLength(16);

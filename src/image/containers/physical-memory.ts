@@ -167,6 +167,19 @@ export class PhysicalMemory {
   }
 }
 
+/** The same memory with `by` added to every address; what would lie below 0 is left out. @throws KdumpError `input` past 2^64 */
+export function moved(memory: PhysicalMemory, by: bigint): PhysicalMemory {
+  return new PhysicalMemory(
+    memory.file,
+    memory.extents.flatMap(({ address, size, fileOffset, fileSize }) => {
+      const start = address + by;
+      const skip = start < 0n ? -start : 0n;
+      if (skip >= size) return [];
+      return { address: start + skip, size: size - skip, fileOffset: fileOffset + skip, fileSize: fileSize > skip ? fileSize - skip : 0n };
+    }),
+  );
+}
+
 interface Piece {
   fileOffset: bigint;
   length: number;

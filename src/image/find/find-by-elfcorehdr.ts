@@ -1,13 +1,16 @@
-import { KdumpError } from '../../errors.js';
+import { KdumpError, hex } from '../../errors.js';
 import { architectureOf } from '../../arch/registry.js';
 import { PT_NOTE } from '../../elf/constants.js';
-import { contains, formatRange, type Range } from '../../memory/range.js';
+import type { Elfcorehdr } from '../../elf/elfcorehdr.js';
+import { SMALLEST_PAGE, contains, formatRange, rangeOfSize, type Range } from '../../memory/range.js';
 import { backupOf } from '../backup.js';
 import { crashKernelHole } from '../crash-kernel-hole.js';
 import type { FoundImage } from './found-image.js';
 import { imageAround, type KnownSegment } from './image-around.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { readElfcorehdr } from '../read-segments.js';
+import type { Candidates } from './scan.js';
+import { vmcoreinfoAddress } from './vmcoreinfo.js';
 
 /**
  * The kdump image of the elfcorehdr at `address`, for architectures whose images have no FDT. Memory holds many ELF core headers, copies of this
@@ -15,7 +18,12 @@ import { readElfcorehdr } from '../read-segments.js';
  *
  * @throws KdumpError `input` that tells why this is not the elfcorehdr of a loaded image
  */
-export function imageOfElfcorehdr(memory: PhysicalMemory, address: bigint, reserved: Range | undefined): FoundImage {
+export function imageOfElfcorehdr(
+  memory: PhysicalMemory,
+  address: bigint,
+  reserved: Range | undefined,
+  { bootParameters, vmcoreinfos }: Pick<Candidates, 'bootParameters' | 'vmcoreinfos'>,
+): FoundImage {
   const contents = readElfcorehdr(memory, address);
   const architecture = architectureOf(contents.header.fields.machine, contents.header.byteOrder);
   if (architecture.hasFdt) throw notLoaded(`one of ${architecture.name} that no device tree names`);
@@ -27,7 +35,28 @@ export function imageOfElfcorehdr(memory: PhysicalMemory, address: bigint, reser
     throw notLoaded(`one whose backup area ${formatRange(backup)} lies elsewhere`);
   const known: KnownSegment[] =
     backup === undefined ? [] : [{ address: backup.start, size: backup.end - backup.start, alwaysCovered: true }];
-  return imageAround(memory, architecture, crashKernel, { elfcorehdr: { address, contents }, fdt: null }, [], known);
+  const isNamed = bootParameters.some(({ elfcorehdr, shift }) => shift === 0n && elfcorehdr === address);
+  if (!isNamed) refuseShifted(memory, contents, address, bootParameters, vmcoreinfos);
+  const image = imageAround(memory, architecture, crashKernel, { elfcorehdr: { address, contents }, fdt: null }, [], known);
+  if (!isNamed && architecture.alwaysHasPurgatory === true && !image.segments.some(({ name }) => name === 'purgatory'))
+    throw notLoaded(`one that no boot parameters name, without a purgatory in ${formatRange(crashKernel)}`);
+  return image;
+}
+
+/** @throws KdumpError `input` when what the elfcorehdr and boot parameters point at is elsewhere in memory, as where addresses are off */
+function refuseShifted(
+  memory: PhysicalMemory,
+  contents: Elfcorehdr,
+  address: bigint,
+  bootParameters: Candidates['bootParameters'],
+  vmcoreinfos: Candidates['vmcoreinfos'],
+): void {
+  const shifted = bootParameters.find(({ elfcorehdr, shift }) => shift !== 0n && elfcorehdr + shift === address);
+  if (shifted !== undefined) throw notLoaded(`one that belongs at ${hex(shifted.elfcorehdr)}, as its boot parameters say`);
+  const stated = vmcoreinfoAddress(contents);
+  if (stated === undefined || vmcoreinfos.length === 0 || vmcoreinfos.includes(stated)) return;
+  if (memory.holds(rangeOfSize(stated, SMALLEST_PAGE)))
+    throw notLoaded(`one whose vmcoreinfo ${hex(stated)} is not there, but at ${hex(vmcoreinfos[0] as bigint)}`);
 }
 
 function notLoaded(found: string): KdumpError {

@@ -1,9 +1,11 @@
 import { KdumpError, hex } from '../../errors.js';
+import type { Architecture } from '../../arch/architecture.js';
 import { architectureOf } from '../../arch/registry.js';
 import { dataView } from '../../bytes/byte-order.js';
 import { parseElfcorehdrHeader } from '../../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE, hasElfMagic } from '../../elf/elf-header.js';
 import { FDT_MAGIC } from '../../fdt/constants.js';
+import { containsAddress, rangeOfSize } from '../../memory/range.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { readDescription } from '../read-segments.js';
 import { checkedSegments, segmentRange, type Segment } from '../segment.js';
@@ -12,25 +14,55 @@ import type { FoundImage } from './found-image.js';
 import { nameSegments, type UnnamedSegment } from './name-segments.js';
 
 /**
- * The kdump image whose segment table is known.
+ * The kdump image whose segment table is known; of several loads, the latest that is in the memory.
  *
  * @throws KdumpError `input` when the memory does not hold a segment, or not exactly one of them is an elfcorehdr
  */
 export function imageInTable(memory: PhysicalMemory, table: KexecLog): FoundImage {
+  try {
+    return imageOfLoad(memory, table);
+  } catch (error) {
+    if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
+    for (const other of table.others ?? []) {
+      const image = attempt(() => imageOfLoad(memory, other));
+      if (image !== undefined)
+        return { ...image, notes: [...image.notes, 'an earlier load of the log, since the last one is not in this memory'] };
+    }
+    throw error;
+  }
+}
+
+function attempt<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof KdumpError && error.kind === 'input') return undefined;
+    throw error;
+  }
+}
+
+function imageOfLoad(memory: PhysicalMemory, table: KexecLog): FoundImage {
   const unnamed = checkedSegments(table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memorySize: memsz, bufferSize: bufsz })));
   // Asks for the extents only.
   for (const segment of unnamed) memory.require(segmentRange(segment));
   const description = readDescription(memory, described(memory, unnamed));
   const { header } = description.elfcorehdr.contents;
+  const architecture = architectureOf(header.fields.machine, header.byteOrder);
   return {
-    architecture: architectureOf(header.fields.machine, header.byteOrder),
-    segments: nameSegments(memory, unnamed, description),
+    architecture,
+    segments: nameSegments(memory, unnamed, description, purgatoryOf(table, architecture)),
     description,
     crashKernel: null,
     entry: table.entry ?? null,
     isComplete: true,
     notes: ['segment names from what lies at the addresses of the kexec log'],
   };
+}
+
+/** Where every image has a purgatory it is what kexec enters, with a region table or, as loaded with --no-checks, without. */
+function purgatoryOf({ entry, segments }: KexecLog, { alwaysHasPurgatory }: Architecture): bigint | undefined {
+  if (alwaysHasPurgatory !== true || entry === undefined) return undefined;
+  return segments.find(({ mem, memsz }) => containsAddress(rangeOfSize(mem, memsz), entry))?.mem;
 }
 
 /** The elfcorehdr, and the FDT where there is one. */

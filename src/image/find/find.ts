@@ -5,7 +5,9 @@ import { imageOfFdt } from './find-by-fdt.js';
 import type { FoundImage } from './found-image.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { statedElfcorehdrSize, statedFdtSize } from '../read-segments.js';
-import { scanPages } from './scan.js';
+import { checkedSegments } from '../segment.js';
+import { scanPages, type Candidates } from './scan.js';
+import { shiftedImageError, type Guess } from './shifted.js';
 
 const LISTED = 5;
 /** Bytes of candidates looked at in all; memory made of headers would take for ever otherwise. */
@@ -16,9 +18,10 @@ const MAX_ELFCOREHDRS = 16 << 20;
  * The one kdump image in `memory`, from its content alone. Memory holds many device trees and ELF headers, so a candidate counts only when what
  * it says about the others is true.
  *
+ * @param isPlaced whether the addresses are certain; else an image that is not where it says is found as well, and an error says where
  * @throws KdumpError `input` when there is none, with the reason for each candidate, or more than one
  */
-export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined): FoundImage {
+export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined, isPlaced = true): FoundImage {
   const candidates = scanPages(memory, crashKernel);
   const found: { what: string; image: FoundImage }[] = [];
   const rejected: string[] = [];
@@ -28,7 +31,9 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
     budget[kind] -= size;
     if (budget[kind] < 0) throw tooManyCandidates(memory.path);
     try {
-      found.push({ what, image: look() });
+      const image = look();
+      checkedSegments(image.segments);
+      found.push({ what, image });
     } catch (error) {
       if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
       rejected.push(`${what}: ${error.problem}${error.details.found === undefined ? '' : ` (${error.details.found})`}`);
@@ -37,10 +42,13 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
   for (const at of candidates.fdts) consider('fdt', at, statedFdtSize(memory, at), () => imageOfFdt(memory, at));
   const named = new Set(found.map(({ image }) => image.segments.find(({ name }) => name === 'elfcorehdr')?.address));
   for (const at of candidates.elfcorehdrs) {
-    if (!named.has(at)) consider('elfcorehdr', at, statedElfcorehdrSize(memory, at), () => imageOfElfcorehdr(memory, at, crashKernel));
+    if (!named.has(at))
+      consider('elfcorehdr', at, statedElfcorehdrSize(memory, at), () => imageOfElfcorehdr(memory, at, crashKernel, candidates));
   }
   const [only, ...others] = found;
   if (only === undefined) {
+    const shifted = isPlaced ? undefined : shiftedImageError(memory, candidates, (right, guess) => lookShifted(right, guess, candidates));
+    if (shifted !== undefined) throw shifted;
     throw new KdumpError('input', 'no kdump image found', {
       file: memory.path,
       found: rejected.length === 0 ? 'neither a device tree nor an ELF core header on any page' : listed(rejected),
@@ -59,6 +67,15 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
     });
   }
   return only.image;
+}
+
+/** What names the elfcorehdr at a place that is off as much as all is says the truth. */
+function lookShifted(memory: PhysicalMemory, { kind, at, shift }: Guess, { bootParameters }: Candidates): FoundImage {
+  const agreeing = bootParameters.filter((each) => each.shift === shift).map((each) => ({ ...each, shift: 0n }));
+  const image =
+    kind === 'fdt' ? imageOfFdt(memory, at) : imageOfElfcorehdr(memory, at, undefined, { bootParameters: agreeing, vmcoreinfos: [] });
+  checkedSegments(image.segments);
+  return image;
 }
 
 function tooManyCandidates(file: string): KdumpError {

@@ -4,15 +4,22 @@ import { kdumpFdtFacts } from '../chosen.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import type { Description } from '../read-segments.js';
 import { findRegionTable } from '../region-table.js';
+import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC } from './boot-parameters.js';
 import { MAX_PURGATORY, segmentRange, type Segment, type SegmentName } from '../segment.js';
 
 export type UnnamedSegment = Omit<Segment, 'name'>;
 
-/** `HdrS` at 0x202: the setup header of boot_params (Documentation/arch/x86/boot.rst). */
-const SETUP_HEADER_MAGIC = 0x53726448;
-
-/** Names the segments of a table that says only where they are, from what lies there. Those of `description` are among them. */
-export function nameSegments(memory: PhysicalMemory, segments: readonly UnnamedSegment[], description: Description): Segment[] {
+/**
+ * Names the segments of a table that says only where they are, from what lies there. Those of `description` are among them.
+ *
+ * @param purgatory where it is, if that is known; else its region table tells
+ */
+export function nameSegments(
+  memory: PhysicalMemory,
+  segments: readonly UnnamedSegment[],
+  description: Description,
+  purgatory?: bigint,
+): Segment[] {
   const names = new Map<UnnamedSegment, SegmentName>();
   // The first name that something gives a segment counts.
   const add = (address: bigint | undefined, name: SegmentName): void => {
@@ -25,6 +32,7 @@ export function nameSegments(memory: PhysicalMemory, segments: readonly UnnamedS
   add(backupOf(elfcorehdr.contents)?.start, 'backup');
   if (fdt !== null) add(kdumpFdtFacts(fdt.tree).initrd?.start, 'initrd');
   const parameters = bootParameters(memory, segments);
+  add(purgatory, 'purgatory');
   add(parameters?.address, 'cmdline');
   add(parameters?.initrd, 'initrd');
   nameByElimination(memory, segments, names, elfcorehdr.contents.header.byteOrder);
@@ -36,7 +44,7 @@ function bootParameters(memory: PhysicalMemory, segments: readonly UnnamedSegmen
   for (const { address, memorySize } of segments) {
     if (memorySize < 0x1000n) continue;
     const view = dataView(memory.read(address, 0x300));
-    if (view.getUint32(0x202, true) !== SETUP_HEADER_MAGIC) continue;
+    if (view.getUint32(SETUP_HEADER_AT, true) !== SETUP_HEADER_MAGIC) continue;
     // ramdisk_image, and ext_ramdisk_image for its upper half.
     return { address, initrd: (BigInt(view.getUint32(0x0c0, true)) << 32n) | BigInt(view.getUint32(0x218, true)) };
   }
@@ -52,10 +60,13 @@ function nameByElimination(
 ): void {
   const ranges = segments.map(segmentRange);
   const left = (): UnnamedSegment[] => segments.filter((segment) => !names.has(segment));
-  const purgatory = left().find(
-    ({ address, memorySize }) =>
-      memorySize <= MAX_PURGATORY && findRegionTable(memory.readOnce(address, Number(memorySize)), address, ranges, order) !== undefined,
-  );
+  const purgatory = [...names.values()].includes('purgatory')
+    ? undefined
+    : left().find(
+        ({ address, memorySize }) =>
+          memorySize <= MAX_PURGATORY &&
+          findRegionTable(memory.readOnce(address, Number(memorySize)), address, ranges, order) !== undefined,
+      );
   if (purgatory !== undefined) names.set(purgatory, 'purgatory');
   const [kernel, ...more] = left();
   if (kernel !== undefined && more.length === 0) names.set(kernel, 'kernel');

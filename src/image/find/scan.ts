@@ -4,7 +4,10 @@ import { EI_CLASS, ELF_MAGIC, ELFCLASS64, ET_CORE } from '../../elf/constants.js
 import { FDT_MAGIC } from '../../fdt/constants.js';
 import { SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
+import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC, bootParametersAt, type BootParameters } from './boot-parameters.js';
+import { isVmcoreinfo } from './vmcoreinfo.js';
 
+const MAX_SETUP_HEADERS = 256;
 const PAGE = Number(SMALLEST_PAGE);
 const ELF_MAGIC_WORD = dataView(ELF_MAGIC).getUint32(0);
 
@@ -12,12 +15,17 @@ const ELF_MAGIC_WORD = dataView(ELF_MAGIC).getUint32(0);
 export interface Candidates {
   readonly fdts: readonly bigint[];
   readonly elfcorehdrs: readonly bigint[];
+  /** Of capture kernels of x86. */
+  readonly bootParameters: readonly BootParameters[];
+  readonly vmcoreinfos: readonly bigint[];
 }
 
 /** Looks at the first bytes of every 4 KiB page of the memory: kexec segments begin on pages (sanity_check_segment_list in kernel/kexec_core.c). */
 export function scanPages(memory: PhysicalMemory, only: Range | undefined): Candidates {
   const fdts: bigint[] = [];
   const elfcorehdrs: bigint[] = [];
+  const setupHeaders: bigint[] = [];
+  const vmcoreinfos: bigint[] = [];
   for (const { address: first, fileSize } of memory.extents) {
     const last = first + fileSize;
     const start = alignUp(only !== undefined && only.start > first ? only.start : first, SMALLEST_PAGE);
@@ -29,10 +37,15 @@ export function scanPages(memory: PhysicalMemory, only: Range | undefined): Cand
         const magic = view.getUint32(at);
         if (magic === FDT_MAGIC) fdts.push(address + BigInt(at));
         else if (magic === ELF_MAGIC_WORD && isCore64(view, at)) elfcorehdrs.push(address + BigInt(at));
+        else if ((magic === 0x0b000000 || magic === 0x0b) && isVmcoreinfo(bytes, at)) vmcoreinfos.push(address + BigInt(at));
+        if (at + SETUP_HEADER_AT + 4 <= bytes.length && view.getUint32(at + SETUP_HEADER_AT, true) === SETUP_HEADER_MAGIC)
+          setupHeaders.push(address + BigInt(at));
       }
     }
   }
-  return { fdts, elfcorehdrs };
+  // The page cache has many kernels; boot parameters are few.
+  const bootParameters = setupHeaders.slice(0, MAX_SETUP_HEADERS).flatMap((address) => bootParametersAt(memory, address) ?? []);
+  return { fdts, elfcorehdrs, bootParameters, vmcoreinfos };
 }
 
 const WINDOW = 1 << 20;

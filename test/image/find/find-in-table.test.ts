@@ -57,6 +57,39 @@ describe('the segments of a table', () => {
   });
 });
 
+describe('of several loads', () => {
+  const built = build(partsOf('ppc64le'));
+  const { memory, table } = tableOf(built);
+  const { start } = built.parts.crashKernel;
+  // As of a load for a reboot: memory at places that hold something else.
+  const reboot: KexecLog = { segments: [{ mem: start + 0x800000n, memsz: 0x10000n, bufsz: 0x100n }], entry: 0n };
+
+  test('the one that fits counts, not the last', () => {
+    const image = imageInTable(memory, { ...reboot, others: [reboot, table] });
+    expect(image.segments).toHaveLength(table.segments.length);
+    expect(image.notes.join()).toContain('an earlier load of the log');
+  });
+
+  test('the last counts where it fits', () => {
+    expect(imageInTable(memory, { ...table, others: [reboot, table] }).notes.join()).not.toContain('an earlier load');
+  });
+
+  test('where none fits the error is that of the last', () => {
+    expect(thrown(() => imageInTable(memory, { ...reboot, others: [reboot] })).problem).toBe('the segment table does not fit this memory');
+  });
+});
+
+test('a purgatory without a region table, as of --no-checks, is known by the entry point', () => {
+  const parts = partsOf('x86_64');
+  parts.covers = [];
+  const { memory, table } = tableOf(build(parts));
+  const { address } = parts.places.get('purgatory') ?? { address: 0n };
+  const nameOf = (entry: bigint): string | undefined =>
+    imageInTable(memory, { ...table, entry }).segments.find((segment) => segment.address === address)?.name;
+  expect(nameOf(address + 0x30n)).toBe('purgatory');
+  expect(nameOf(0x1234n)).not.toBe('purgatory');
+});
+
 describe('a table that does not fit the memory', () => {
   const built = build(partsOf('ppc64le'));
   const headerAt = built.parts.places.get('elfcorehdr')?.address ?? 0n;

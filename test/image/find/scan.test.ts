@@ -16,7 +16,7 @@ function pages(heads: Readonly<Record<number, Uint8Array>>, size = 0x8000): Uint
 describe('scanPages', () => {
   test('finds both kinds of headers where pages begin', () => {
     const memory = memoryOf(pages({ 0x1000: FDT, 0x2800: FDT, 0x3000: ELF, 0x5000: FDT }));
-    expect(scanPages(memory, undefined)).toEqual({ fdts: [0x1000n, 0x5000n], elfcorehdrs: [0x3000n] });
+    expect(scanPages(memory, undefined)).toMatchObject({ fdts: [0x1000n, 0x5000n], elfcorehdrs: [0x3000n] });
   });
 
   test.each(['lsb', 'msb'] as const)('finds an elfcorehdr of either byte order: %s', (order) => {
