@@ -2,7 +2,8 @@ import { hex, printable } from '../errors.js';
 import type { KdumpImage } from '../image/image.js';
 import { isFileLoaded } from '../image/load-mode.js';
 import { isSystemRam, nestedIn, type NestedPiece } from '../machine/iomem.js';
-import { contains, formatRange, sizeOf, type Range } from '../memory/range.js';
+import { firstWhere } from '../memory/first-where.js';
+import { ADDRESS_SPACE_END, formatRange, intersection, sizeOf, type Range } from '../memory/range.js';
 import { subtract } from '../memory/range-set.js';
 import { idList } from '../text/id-list.js';
 import { formatSize } from '../text/numbers.js';
@@ -158,12 +159,29 @@ function described(range: Range): string {
   return `${formatRange(range)} (${formatSize(sizeOf(range))})`;
 }
 
-/** What is missing inside System RAM because of the resource there, such as `Reserved`: nothing but it was left out. */
+/** What is missing inside System RAM because of the resource there, such as `Reserved`: nothing but it was left out. Ascending. */
 function leftOutResources(image: KdumpImage, state: MachineState): NestedPiece[] {
+  const pieces = nestedIn(state.iomem ?? [], { start: 0n, end: ADDRESS_SPACE_END });
   return missingResources(image, state)
-    .map((range) => nestedIn(state.iomem ?? [], range))
-    .filter((pieces) => !pieces.some(({ entry }) => isSystemRam(entry)))
+    .map((range) => piecesIn(pieces, range))
+    .filter((inside) => !inside.some(({ entry }) => isSystemRam(entry)))
     .flat();
+}
+
+/** Those of `pieces`, which are ascending, that lie in `range`, cut to it. */
+function piecesIn(pieces: readonly NestedPiece[], range: Range): NestedPiece[] {
+  const inside: NestedPiece[] = [];
+  for (
+    let index = firstWhere(0, pieces.length, (at) => (pieces[at] as NestedPiece).range.end > range.start);
+    index < pieces.length;
+    index += 1
+  ) {
+    const piece = pieces[index] as NestedPiece;
+    const part = intersection(piece.range, range);
+    if (part === undefined) break;
+    inside.push({ range: part, entry: piece.entry });
+  }
+  return inside;
 }
 
 /** Most names of resources that are told for one range. */
@@ -172,7 +190,11 @@ const MOST_NAMED = 4;
 /** `, which holds Reserved`, with where it lies where that is not all of the range, or how many of that name there are. */
 function why(missing: Range, leftOut: readonly NestedPiece[]): string {
   const byName = new Map<string, Range[]>();
-  for (const { entry, range } of leftOut) if (contains(missing, range)) byName.set(entry.name, [...(byName.get(entry.name) ?? []), range]);
+  for (const { entry, range } of piecesIn(leftOut, missing)) {
+    const ranges = byName.get(entry.name);
+    if (ranges === undefined) byName.set(entry.name, [range]);
+    else ranges.push(range);
+  }
   if (byName.size === 0) return '';
   const told = [...byName].slice(0, MOST_NAMED).map(([name, [first, ...others]]) => {
     const isAll = first !== undefined && sizeOf(first) === sizeOf(missing);

@@ -405,6 +405,22 @@ describe('what to do', () => {
   });
 });
 
+test('20,000 missing ranges that each hold a resource are named in a time that grows with their number', () => {
+  const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('ppc64le')));
+  const lines = Array.from({ length: 20_000 }, (_, index) => {
+    const range = `${(0x100000000 + index * 0x3000).toString(16)}-${(0x100001fff + index * 0x3000).toString(16)}`;
+    return `${range} : System RAM\n  ${range} : Reserved`;
+  });
+  const iomem = fileWith(['00000000-03ffffff : System RAM', ...lines, ''].join('\n'));
+  const start = process.cpuUsage();
+  const checked = check(path, '--iomem', iomem);
+  const { user } = process.cpuUsage(start);
+  expect(checked.missingMemory).toHaveLength(20_000);
+  expect(checked.findings[0]?.message).toMatch(/, which holds Reserved$/);
+  // 25 s where each was compared with each.
+  expect(user / 1e6).toBeLessThan(5);
+}, 60_000);
+
 describe('x86_64: the notes of CPUs', () => {
   const three = { possible: '0-3', present: '0-2', online: '0-1', notes: [...CPUS.notes, [2, 0x702000n, 0x170n] as const] };
   const imageOf = (): string => packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64'))).path;
