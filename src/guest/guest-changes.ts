@@ -119,7 +119,11 @@ function cpuChanges(image: KdumpImage, slots: GuestDevices['cpus']): { differenc
     const reason = "CPUs were not compared with the guest: QEMU does not name them by the image's ids";
     return {
       differences: [],
-      findings: [notCompared(image.fdt === null ? reason : `${reason}; give --device-tree, its live device tree`)],
+      findings: [
+        notCompared(
+          `${reason}; give ${image.fdt === null ? '--cpus, a copy of its /sys/devices/system/cpu' : '--device-tree, its live device tree'}`,
+        ),
+      ],
     };
   }
   const known = knownCpus(image);

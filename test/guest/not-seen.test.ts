@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { build, packedFile, partsOf } from '../helpers/build-image.js';
 import { FakeQemu } from '../helpers/fake-qemu.js';
 import { copyOf } from '../helpers/fixtures.js';
 import { runHere } from '../helpers/run-here.js';
@@ -205,6 +206,20 @@ describe('what the monitor does not show is not gone: sync --qmp', () => {
     expect(settled.findings.map(({ code }) => code)).not.toContain('memory-not-compared');
     expect(listed()).toContain('0x100000000+512M');
   });
+});
+
+test('an image without FDT: its CPUs are those of --cpus', async () => {
+  image = packedFile(join(folder, 'x86_64'), build(partsOf('x86_64'))).path;
+  view(BOOT);
+  const unknown = await sync('--dry-run');
+  expect(unknown).toMatchObject({ compared: { cpus: false } });
+  expect(unknown.findings.find(({ code }) => code === 'cpus-not-compared')?.message).toContain('give --cpus');
+  const cpus = join(folder, 'cpu');
+  mkdirSync(join(cpus, 'cpu0'), { recursive: true });
+  for (const name of ['possible', 'present', 'online']) writeFileSync(join(cpus, name), '0\n');
+  writeFileSync(join(cpus, 'cpu0', 'crash_notes'), '1000000\n');
+  writeFileSync(join(cpus, 'cpu0', 'crash_notes_size'), '368\n');
+  expect(await sync('--dry-run', '--cpus', cpus)).toMatchObject({ compared: { cpus: true } });
 });
 
 describe('what the monitor does not show is not gone: watch --qmp', () => {

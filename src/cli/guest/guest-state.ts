@@ -7,7 +7,7 @@ import type { GuestChanges } from './patch-guest-command.js';
 
 /**
  * What brings an image to the state of its guest. What the guest itself says, by copies of its files, comes before what QEMU says: memory from
- * `iomem`, CPUs from `deviceTree`, and from QEMU what was not given.
+ * `iomem`, CPUs from `deviceTree` or, without an FDT, `cpus`, and from QEMU what was not given.
  */
 export function changesToGuestState(
   image: KdumpImage,
