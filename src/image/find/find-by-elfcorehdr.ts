@@ -8,8 +8,8 @@ import { crashKernelHole } from '../crash-kernel-hole.js';
 import type { FoundImage } from './found-image.js';
 import { imageAround, type KnownSegment } from './image-around.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
-import { readElfcorehdr } from '../read-segments.js';
 import type { Candidates } from './scan.js';
+import type { Search } from './search.js';
 import { vmcoreinfoAddress } from './vmcoreinfo.js';
 
 /**
@@ -19,12 +19,13 @@ import { vmcoreinfoAddress } from './vmcoreinfo.js';
  * @throws KdumpError `input` that tells why this is not the elfcorehdr of a loaded image
  */
 export function imageOfElfcorehdr(
-  memory: PhysicalMemory,
+  search: Search,
   address: bigint,
   reserved: Range | undefined,
   { bootParameters, vmcoreinfos }: Pick<Candidates, 'bootParameters' | 'vmcoreinfos'>,
 ): FoundImage {
-  const contents = readElfcorehdr(memory, address);
+  const { memory } = search;
+  const contents = search.elfcorehdrAt(address);
   const architecture = architectureOf(contents.header.fields.machine, contents.header.byteOrder);
   if (architecture.hasFdt) throw notLoaded(`one of ${architecture.name} that no device tree names`);
   if (contents.programHeaders[0]?.type !== PT_NOTE) throw notLoaded('no PT_NOTE in front');
@@ -37,7 +38,7 @@ export function imageOfElfcorehdr(
     backup === undefined ? [] : [{ address: backup.start, size: backup.end - backup.start, alwaysCovered: true }];
   const isNamed = bootParameters.some(({ elfcorehdr, shift }) => shift === 0n && elfcorehdr === address);
   if (!isNamed) refuseShifted(memory, contents, address, bootParameters, vmcoreinfos);
-  const image = imageAround(memory, architecture, crashKernel, { elfcorehdr: { address, contents }, fdt: null }, [], known);
+  const image = imageAround(search, architecture, crashKernel, { elfcorehdr: { address, contents }, fdt: null }, [], known);
   if (!isNamed && architecture.alwaysHasPurgatory === true && !image.segments.some(({ name }) => name === 'purgatory'))
     throw notLoaded(`one that no boot parameters name, without a purgatory in ${formatRange(crashKernel)}`);
   return image;

@@ -7,16 +7,16 @@ import { backupOf } from '../backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
 import type { FoundImage } from './found-image.js';
 import { imageAround, type KnownSegment } from './image-around.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
-import { readElfcorehdr, readFdt } from '../read-segments.js';
+import { readFdt } from '../read-segments.js';
+import type { Search } from './search.js';
 
 /**
  * The kdump image that the device tree at `fdtAddress` belongs to. Everything that it claims about the other segments is looked up there.
  *
  * @throws KdumpError `input` that tells why this device tree is not one of a kdump image: that of the running kernel, a FIT image, a stale copy
  */
-export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundImage {
-  const fdt = readFdt(memory, fdtAddress);
+export function imageOfFdt(search: Search, fdtAddress: bigint): FoundImage {
+  const fdt = readFdt(search.memory, fdtAddress);
   if (fdt.root.child('images') !== undefined) throw notKdump('a FIT image');
   if (fdt.node('/cpus') === undefined) throw notKdump('no /cpus node');
   const facts = kdumpFdtFacts(fdt);
@@ -27,7 +27,7 @@ export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundIma
     throw notKdump(`it is outside the crashkernel range ${formatRange(crashKernel)}`);
 
   const { address, source } = facts.elfcorehdr;
-  const contents = readElfcorehdr(memory, address);
+  const contents = search.elfcorehdrAt(address);
   const architecture = architectureOf(contents.header.fields.machine, contents.header.byteOrder);
   if (listsAddress(contents, address)) throw notKdump('its elfcorehdr lies in memory that it lists itself');
   const backup = backupOf(contents);
@@ -41,7 +41,7 @@ export function imageOfFdt(memory: PhysicalMemory, fdtAddress: bigint): FoundIma
   const reserved = fdt.reservations.find((each) => each.address === address)?.size ?? null;
   const description = { elfcorehdr: { address, contents }, fdt: { address: fdtAddress, tree: fdt } };
   const statedSizes = [facts.elfcorehdr.size, reserved].filter((size) => size !== null);
-  const found = imageAround(memory, architecture, crashKernel, description, statedSizes, known);
+  const found = imageAround(search, architecture, crashKernel, description, statedSizes, known);
   return { ...found, notes: [`elfcorehdr address from ${source}`, ...found.notes] };
 }
 

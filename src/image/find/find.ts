@@ -4,15 +4,13 @@ import { imageOfElfcorehdr } from './find-by-elfcorehdr.js';
 import { imageOfFdt } from './find-by-fdt.js';
 import type { FoundImage } from './found-image.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
-import { statedElfcorehdrSize, statedFdtSize } from '../read-segments.js';
+import { statedFdtSize } from '../read-segments.js';
 import { checkedSegments } from '../segment.js';
 import { scanPages, type Candidates } from './scan.js';
+import { Search } from './search.js';
 import { shiftedImageError, type Guess } from './shifted.js';
 
 const LISTED = 5;
-/** Bytes of candidates looked at in all; memory made of headers would take for ever otherwise. */
-const MAX_FDTS = 128 << 20;
-const MAX_ELFCOREHDRS = 16 << 20;
 
 /**
  * The one kdump image in `memory`, from its content alone. Memory holds many device trees and ELF headers, so a candidate counts only when what
@@ -25,27 +23,29 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
   const candidates = scanPages(memory, crashKernel);
   const found: { what: string; image: FoundImage }[] = [];
   const rejected: string[] = [];
-  const budget = { fdt: MAX_FDTS, elfcorehdr: MAX_ELFCOREHDRS };
-  const consider = (kind: keyof typeof budget, at: bigint, size: number, look: () => FoundImage): void => {
-    const what = `${kind === 'fdt' ? 'device tree' : kind} at ${hex(at)}`;
-    budget[kind] -= size;
-    if (budget[kind] < 0) throw tooManyCandidates(memory.path);
+  const search = new Search(memory, crashKernel);
+  const consider = (what: string, look: () => FoundImage): void => {
     try {
       const image = look();
       checkedSegments(image.segments);
       found.push({ what, image });
     } catch (error) {
-      if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
+      if (!(error instanceof KdumpError) || error.kind !== 'input' || search.isExhausted) throw error;
       rejected.push(`${what}: ${error.problem}${error.details.found === undefined ? '' : ` (${error.details.found})`}`);
     }
+    // Which of two is the loaded one is not known, however many more there are.
+    if (found.length > 1) throw severalImages(memory.path, found);
   };
-  for (const at of candidates.fdts) consider('fdt', at, statedFdtSize(memory, at), () => imageOfFdt(memory, at));
-  const named = new Set(found.map(({ image }) => image.segments.find(({ name }) => name === 'elfcorehdr')?.address));
-  for (const at of candidates.elfcorehdrs) {
-    if (!named.has(at))
-      consider('elfcorehdr', at, statedElfcorehdrSize(memory, at), () => imageOfElfcorehdr(memory, at, crashKernel, candidates));
+  for (const at of candidates.fdts) {
+    consider(`device tree at ${hex(at)}`, () => {
+      search.spend('fdts', statedFdtSize(memory, at));
+      return imageOfFdt(search, at);
+    });
   }
-  const [only, ...others] = found;
+  const named = found[0]?.image.segments.find(({ name }) => name === 'elfcorehdr')?.address;
+  for (const at of candidates.elfcorehdrs)
+    if (at !== named) consider(`elfcorehdr at ${hex(at)}`, () => imageOfElfcorehdr(search, at, crashKernel, candidates));
+  const [only] = found;
   if (only === undefined) {
     const shifted = isPlaced ? undefined : shiftedImageError(memory, candidates, (right, guess) => lookShifted(right, guess, candidates));
     if (shifted !== undefined) throw shifted;
@@ -56,32 +56,27 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
       remedy: 'give the container with --format, the place with --base or --map, or the segment table with --kexec-log',
     });
   }
-  if (others.length > 0) {
-    throw new KdumpError('input', `${found.length} kdump images found`, {
-      file: memory.path,
-      found: listed(
-        found.map(({ what, image }) => `${what}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`),
-      ),
-      expected: 'one',
-      remedy: 'say which with --crash-kernel or --kexec-log',
-    });
-  }
   return only.image;
 }
 
 /** What names the elfcorehdr at a place that is off as much as all is says the truth. */
 function lookShifted(memory: PhysicalMemory, { kind, at, shift }: Guess, { bootParameters }: Candidates): FoundImage {
   const agreeing = bootParameters.filter((each) => each.shift === shift).map((each) => ({ ...each, shift: 0n }));
+  const search = new Search(memory, undefined);
   const image =
-    kind === 'fdt' ? imageOfFdt(memory, at) : imageOfElfcorehdr(memory, at, undefined, { bootParameters: agreeing, vmcoreinfos: [] });
+    kind === 'fdt' ? imageOfFdt(search, at) : imageOfElfcorehdr(search, at, undefined, { bootParameters: agreeing, vmcoreinfos: [] });
   checkedSegments(image.segments);
   return image;
 }
 
-function tooManyCandidates(file: string): KdumpError {
-  return new KdumpError('input', 'too much of this memory looks like headers of a kdump image', {
+function severalImages(file: string, found: readonly { what: string; image: FoundImage }[]): KdumpError {
+  return new KdumpError('input', `at least ${found.length} kdump images found`, {
     file,
-    remedy: 'say where the image is with --crash-kernel or --kexec-log',
+    found: found
+      .map(({ what, image }) => `${what}${image.crashKernel === null ? '' : ` in crashkernel ${formatRange(image.crashKernel)}`}`)
+      .join('; '),
+    expected: 'one',
+    remedy: 'say which with --crash-kernel or --kexec-log',
   });
 }
 

@@ -12,6 +12,7 @@ import type { Description } from '../read-segments.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { REGION_TABLE_SIZE, findRegionTableByShape, type ExpectedRegion, type RegionTable } from '../region-table.js';
 import { windows } from './scan.js';
+import type { Search } from './search.js';
 import { segmentRange } from '../segment.js';
 
 /** A segment that something points at. */
@@ -33,13 +34,14 @@ const IMAGE_MAGICS = [0x644d5241, 0x05435352];
  * @param statedSizes what the FDT says of the elfcorehdr's memsz, which may be its bufsz
  */
 export function imageAround(
-  memory: PhysicalMemory,
+  search: Search,
   architecture: Architecture,
   crashKernel: Range | null,
   description: Description,
   statedSizes: readonly bigint[],
   known: readonly KnownSegment[],
 ): FoundImage {
+  const { memory } = search;
   const { elfcorehdr } = description;
   const used = BigInt(elfcorehdrSize(tableOf(elfcorehdr.contents).length));
   const header = rangeOfSize(elfcorehdr.address, used);
@@ -47,7 +49,7 @@ export function imageAround(
     ...known.map(({ address, size, alwaysCovered }) => ({ range: rangeOfSize(address, size), alwaysCovered })),
     { range: header, alwaysCovered: false },
   ];
-  const table = crashKernel === null ? undefined : findTable(memory, crashKernel, expected, architecture);
+  const table = crashKernel === null ? undefined : findTable(search, crashKernel, expected, architecture);
   const covered = table?.regions ?? [];
   const notes = table === undefined ? [] : ["sizes of covered segments from the purgatory's region table"];
 
@@ -123,15 +125,16 @@ function elfcorehdrMemorySize(
 const MOST_RESERVED = BigInt(elfcorehdrSize(0xffff));
 
 function findTable(
-  memory: PhysicalMemory,
+  search: Search,
   crashKernel: Range,
   expected: readonly ExpectedRegion[],
   architecture: Architecture,
 ): RegionTable | undefined {
   const taken = expected.map(({ range }) => range);
   for (const gap of subtract([crashKernel], taken)) {
+    search.spend('tables', sizeOf(gap));
     // The table is an array of u64.
-    for (const { address, bytes } of windows(memory, { start: alignUp(gap.start, 8n), end: gap.end }, REGION_TABLE_SIZE - 8)) {
+    for (const { address, bytes } of windows(search.memory, { start: alignUp(gap.start, 8n), end: gap.end }, REGION_TABLE_SIZE - 8)) {
       const table = findRegionTableByShape(bytes, address, crashKernel, expected, architecture.byteOrder);
       if (table !== undefined) return table;
     }
