@@ -1,6 +1,8 @@
 import { closeSync, copyFileSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { cells, prop } from '../fdt/build.js';
+import { build, partsOf, ramFile } from '../helpers/build-image.js';
 import { Capture, type Guest } from '../helpers/capture-image.js';
 import { runHere as run } from '../helpers/run-here.js';
 import { scratchFolder } from '../helpers/run.js';
@@ -126,4 +128,21 @@ test('--base beside --map is refused', () => {
   const result = run(['inspect', path, '--base', '0x1000', '--map', '0:0:1G']);
   expect(result).toMatchObject({ status: 2, stdout: '' });
   expect(result.stderr).toMatch(/--base and --map both say/);
+});
+
+test('a candidate whose segments overlap is rejected with that reason; another one is taken', () => {
+  const parts = partsOf('aarch64');
+  const overlapping = partsOf('aarch64', { crashKernelAt: 0x3000000n });
+  const { address } = overlapping.places.get('elfcorehdr') ?? { address: 0n };
+  overlapping.chosen = [
+    ...overlapping.chosen.filter(({ prop: name }) => !name.startsWith('linux,initrd')),
+    prop('linux,initrd-start', cells(0, Number(address) - 0x1000)),
+    prop('linux,initrd-end', cells(0, Number(address) + 0x3000)),
+  ];
+  const name = (files: string): string => join(folder, files);
+  const reason = run(['inspect', ramFile(name('overlapping.ram'), [build(overlapping)]).path, '--base', '0x40000000']);
+  expect(reason).toMatchObject({ status: 3, stdout: '' });
+  expect(reason.stderr).toMatch(/no kdump image found: .*device tree at 0x[0-9a-f]+: two segments overlap \(/);
+  const both = ramFile(name('both.ram'), [build(parts), build(overlapping)]);
+  expect(run(['inspect', both.path, '--base', '0x40000000'])).toMatchObject({ status: 0, stderr: '' });
 });
