@@ -1,6 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { nodeFileSystem } from '../../src/file/node-file-system.js';
+import type { KdumpImage } from '../../src/image/image.js';
+import { closeImage, openImage } from '../../src/image/open.js';
+import type { Range } from '../../src/memory/range.js';
 import { cells, prop } from '../fdt/build.js';
 import { build, load, packedFile, partsOf, planOf, ramFile, type Built, type ProgramHeader } from '../helpers/build-image.js';
 import { runHere as run } from '../helpers/run-here.js';
@@ -170,6 +174,19 @@ test('more pairs than a kernel reads count for nothing', () => {
 });
 
 describe('x86_64, where nothing in the image names the low range', () => {
+  test('the library opens it with what the machine says; ranges of another boot count for nothing', () => {
+    const ranges = ([start, end]: Pair): Range => ({ start, end });
+    const opened = (...machine: Pair[]): Pick<KdumpImage, 'crashKernel' | 'crashKernelRanges'> => {
+      const image = openImage(nodeFileSystem, x86, { crashKernelRanges: machine.map(ranges) });
+      closeImage(image);
+      return image;
+    };
+    expect(opened(LOW, HIGH)).toMatchObject({ crashKernel: ranges(HIGH), crashKernelRanges: [LOW, HIGH].map(ranges) });
+    // A hole that the elfcorehdr shows is the range and what is reserved beside it.
+    expect(opened(LOW, [HIGH[0], HIGH[0] + 0x800000n])).toMatchObject({ crashKernel: { end: HIGH[0] + 0x800000n } });
+    expect(opened(LOW)).toMatchObject({ crashKernel: ranges(HIGH), crashKernelRanges: [ranges(HIGH)] });
+  });
+
   test('with /proc/iomem it is left out, and a dump that has it is not sound', () => {
     expect(checked(x86, '--iomem', iomemWith([LOW, HIGH]))).toMatchObject({
       sound: true,
@@ -185,6 +202,17 @@ describe('x86_64, where nothing in the image names the low range', () => {
       { action: 'remove', memory: json(LOW) },
     ]);
   });
+});
+
+test('report: each crashkernel range is drawn, has its row, and is no System RAM that a dump should have', () => {
+  const page = fresh('report.html');
+  expect(spawn(['report', x86, '--iomem', iomemWith([LOW, HIGH]), '-o', page])).toMatchObject({ status: 0 });
+  const html = readFileSync(page, 'utf8');
+  expect(html).toContain('Crashkernel ranges');
+  for (const row of ['crashkernel-0', 'crashkernel-1']) expect(html).toContain(`id="${row}"`);
+  // The facts, a row, and a mark of the map that leads there.
+  for (const range of [LOW, HIGH]) expect(html.split(rangeOf(range)).length).toBeGreaterThan(3);
+  expect(html).not.toMatch(/id="missing-/);
 });
 
 describe('plan, apply and watch take /proc/iomem', () => {
