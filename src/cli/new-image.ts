@@ -1,22 +1,30 @@
 import { printable } from '../errors.js';
-import type { FileSystem } from '../file/file-system.js';
 import { soundFindings } from '../check/sound.js';
-import { closeImage, openImage } from '../image/open.js';
+import type { KdumpImage } from '../image/image.js';
+import { packImage } from '../image/pack/pack.js';
 import { formatSize } from '../text/numbers.js';
-import type { Console } from './console.js';
+import type { Context } from './command.js';
+import { writingSegments } from './progress-of.js';
 import { inspectToJson } from './render/json.js';
 
-/** Opens an image that was just written, which proves that it can be, and says what it is. */
-export function reportNewImage(fileSystem: FileSystem, path: string, console: Console): void {
-  const image = openImage(fileSystem, path);
-  try {
-    const { segments, architecture, memory } = image;
-    const digest = image.purgatory?.regions == null ? 'absent' : 'unchecked';
-    console.result(
-      () => inspectToJson(image, digest, soundFindings(image)),
-      () => `${printable(path)}: ${architecture.name} kdump image, ${segments.length} segments, ${formatSize(memory.file.size)}`,
-    );
-  } finally {
-    closeImage(image);
-  }
+/** Makes a packed image, and says what it is as it reads now. */
+export function makeNewImage(
+  { fileSystem, console, progress }: Context,
+  path: string,
+  image: Parameters<typeof packImage>[2],
+  overwrite = false,
+): void {
+  let [json, text]: [object, string] = [{}, ''];
+  const look = (made: KdumpImage): void => {
+    const digest = made.purgatory?.regions == null ? 'absent' : 'unchecked';
+    json = inspectToJson(made, digest, soundFindings(made));
+    text = `${printable(path)}: ${made.architecture.name} kdump image, ${made.segments.length} segments, ${formatSize(made.memory.file.size)}`;
+  };
+  progress.during(writingSegments(path, image.segments), () => {
+    packImage(fileSystem, path, image, overwrite, look);
+  });
+  console.result(
+    () => json,
+    () => text,
+  );
 }

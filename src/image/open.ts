@@ -55,7 +55,7 @@ export function openImage(fileSystem: FileSystem, path: string, options: OpenIma
   return readCommitted(fileSystem, path, (file) => readImage(file, options));
 }
 
-/** Closes the file of an image that {@link openImage} opened; `image.memory` cannot be read any more. @throws KdumpError `io` */
+/** Closes the file of an image that {@link openImage} opened; `image.memory` cannot be read any more. */
 export function closeImage(image: KdumpImage): void {
   image.memory.file.close();
 }

@@ -59,13 +59,22 @@ export function saveUndo(
  * @throws what `apply` throws; KdumpError `io`
  */
 export function withUndo<T>(target: PatchTarget, undo: { path: string; overwrite: boolean }, patch: Patch, apply: () => T): T {
-  const { fileSystem, file } = target;
-  saveUndo(fileSystem, undo.path, target, patch, undo.overwrite);
+  saveUndo(target.fileSystem, undo.path, target, patch, undo.overwrite);
   try {
     return apply();
   } catch (error) {
-    if (!patch.runs.every(({ position, after }) => equalBytes(file.read(position, after.length), after))) fileSystem.remove(undo.path);
+    dropUndo(target, undo.path, patch);
     throw error;
+  }
+}
+
+/** Removes the undo file of a patch that failed, unless the image holds the patch all the same, or cannot be read. */
+export function dropUndo({ fileSystem, file }: PatchTarget, path: string, { runs }: Patch): void {
+  try {
+    if (!runs.every(({ position, after }) => equalBytes(file.read(position, after.length), after))) fileSystem.remove(path);
+  } catch {
+    // Why the patch failed is what counts.
+    return;
   }
 }
 

@@ -1,14 +1,13 @@
 import { refuseExisting } from '../../file/new-file.js';
 import { closeImage } from '../../image/open.js';
 import { refuseForeignJournal } from '../../journal/find-journal.js';
-import { packImage, segmentSources } from '../../image/pack/pack.js';
+import { segmentSources } from '../../image/pack/pack.js';
 import { readMachineState } from '../../machine/read-machine-state.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { openImageFrom } from '../open-image.js';
 import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
-import { reportNewImage } from '../new-image.js';
-import { writingSegments } from '../progress-of.js';
+import { makeNewImage } from '../new-image.js';
 
 interface CaptureOptions extends CommonOptions, ImageOptions {
   output: string;
@@ -32,22 +31,19 @@ export const captureCommand: CommandDefinition = {
   },
 };
 
-function capture({ fileSystem, console, progress }: Context, source: string, options: CaptureOptions): Outcome {
+function capture(context: Context, source: string, options: CaptureOptions): Outcome {
+  const { fileSystem } = context;
   refuseExisting(fileSystem, options.output, options.overwrite === true);
   refuseForeignJournal(fileSystem, options.output);
   const { iomem, deviceTree } = options;
-  const image = openImageFrom({ fileSystem, console, progress }, source, {
+  const image = openImageFrom(context, source, {
     ...options,
     machine: readMachineState(fileSystem, { iomem, deviceTree }),
   });
   try {
-    const segments = segmentSources(image);
-    progress.during(writingSegments(options.output, segments), () => {
-      packImage(fileSystem, options.output, { ...image, segments }, options.overwrite === true);
-    });
+    makeNewImage(context, options.output, { ...image, segments: segmentSources(image) }, options.overwrite);
   } finally {
     closeImage(image);
   }
-  reportNewImage(fileSystem, options.output, console);
   return 'done';
 }

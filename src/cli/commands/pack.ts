@@ -9,15 +9,14 @@ import { HEAD_SIZE, expectingFile } from '../../image/containers/known-files.js'
 import { refuseExisting } from '../../file/new-file.js';
 import { MAX_MANIFEST, parseManifest, parseSegmentOperand } from '../../image/pack/manifest.js';
 import { manifestSources, sourceOfFile } from '../../image/pack/manifest-sources.js';
-import { packImage } from '../../image/pack/pack.js';
+import type { packImage } from '../../image/pack/pack.js';
 import { refuseForeignJournal } from '../../journal/find-journal.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { operand, repeated } from '../options/operand.js';
 import { SMALLEST_PAGE } from '../../memory/range.js';
 import { parseNumber } from '../../text/numbers.js';
-import { reportNewImage } from '../new-image.js';
+import { makeNewImage } from '../new-image.js';
 import type { Outcome } from '../outcome.js';
-import { writingSegments } from '../progress-of.js';
 
 interface PackOptions extends CommonOptions {
   output: string;
@@ -46,7 +45,8 @@ export const packCommand: CommandDefinition = {
   },
 };
 
-function pack({ fileSystem, console, progress }: Context, options: PackOptions): Outcome {
+function pack(context: Context, options: PackOptions): Outcome {
+  const { fileSystem } = context;
   refuseExisting(fileSystem, options.output, options.overwrite === true);
   refuseForeignJournal(fileSystem, options.output);
   const open: InputFile[] = [];
@@ -56,14 +56,10 @@ function pack({ fileSystem, console, progress }: Context, options: PackOptions):
     return file;
   };
   try {
-    const image = imageFrom(fileSystem, options, openFile);
-    progress.during(writingSegments(options.output, image.segments), () => {
-      packImage(fileSystem, options.output, image, options.overwrite === true);
-    });
+    makeNewImage(context, options.output, imageFrom(fileSystem, options, openFile), options.overwrite);
   } finally {
     for (const file of open) file.close();
   }
-  reportNewImage(fileSystem, options.output, console);
   return 'done';
 }
 

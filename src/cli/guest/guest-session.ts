@@ -14,6 +14,7 @@ import { findJournal } from '../../journal/find-journal.js';
 import { preparePlan } from '../../patch/apply.js';
 import { recover } from '../../patch/recover.js';
 import { refuseUse, usersOf } from '../../patch/in-use.js';
+import { dropUndo, saveUndo, undoOf } from '../../patch/undo.js';
 import { closeTarget, openTarget, type PatchTarget } from '../../patch/target.js';
 import type { Context } from '../command.js';
 import { openOptions } from '../open-image.js';
@@ -119,8 +120,8 @@ export interface GuestPatchOptions {
   readonly live?: boolean | undefined;
   /** Even where nothing shows that they do. */
   readonly force?: boolean | undefined;
-  /** What else has to be done before the guest is paused. */
-  readonly beforeWrite?: (target: PatchTarget, plan: Plan) => void;
+  /** Where what takes the patch back is saved before. */
+  readonly undo?: { readonly path: string; readonly overwrite: boolean } | undefined;
 }
 
 export interface GuestPatch {
@@ -140,7 +141,7 @@ export async function patchGuest(
   { fileSystem, console }: Context,
   { qmp, path, imageOptions, isChosenByQemu }: GuestSession,
   planFor: (image: KdumpImage) => Plan,
-  { isDryRun = false, live = false, force = false, beforeWrite }: GuestPatchOptions = {},
+  { isDryRun = false, live = false, force = false, undo }: GuestPatchOptions = {},
 ): Promise<GuestPatch> {
   const target = openTarget(fileSystem, path);
   const refuseOthers = (): void => {
@@ -161,23 +162,34 @@ export async function patchGuest(
     const plan = planFor(readImage(target.file, openOptions(fileSystem, path, imageOptions)));
     if (isDryRun || isNothingToDo(plan)) return { plan, written: 0, pausedMs: 0 };
     refuseOthers();
-    beforeWrite?.(target, plan);
-    const prepared = preparePlan(target, plan);
-    if (prepared === undefined) return { plan, written: 0, pausedMs: 0 };
-    const progress = { isWritten: false };
+    if (undo === undefined) return await writeWhilePaused(target, qmp, plan);
+    const patch = undoOf(plan);
+    saveUndo(fileSystem, undo.path, target, patch, undo.overwrite);
     try {
-      const { pausedMs } = await whilePaused(qmp, () => {
-        progress.isWritten = true;
-        prepared.write();
-      });
-      prepared.finish();
-      return { plan, written: prepared.size, pausedMs };
+      return await writeWhilePaused(target, qmp, plan);
     } catch (error) {
-      if (!progress.isWritten) prepared.abandon();
+      dropUndo(target, undo.path, patch);
       throw error;
     }
   } finally {
     closeTarget(target);
+  }
+}
+
+async function writeWhilePaused(target: PatchTarget, qmp: Qmp, plan: Plan): Promise<GuestPatch> {
+  const prepared = preparePlan(target, plan);
+  if (prepared === undefined) return { plan, written: 0, pausedMs: 0 };
+  const progress = { isWritten: false };
+  try {
+    const { pausedMs } = await whilePaused(qmp, () => {
+      progress.isWritten = true;
+      prepared.write();
+    });
+    prepared.finish();
+    return { plan, written: prepared.size, pausedMs };
+  } catch (error) {
+    if (!progress.isWritten) prepared.abandon();
+    throw error;
   }
 }
 

@@ -4,7 +4,6 @@ import { nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { planHotplug, type PlanOptions } from '../../plan/plan.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
-import { saveUndo, undoOf } from '../../patch/undo.js';
 import type { Context } from '../command.js';
 import { devicesOfGuest, openGuest, patchGuest } from './guest-session.js';
 import { planToJson } from '../render/json.js';
@@ -38,7 +37,7 @@ export async function patchGuestCommand(
   options: ImageOptions & WriteOptions & { qmp: string; strict?: boolean },
   { planOptions, plan: planChanges = planHotplug, asksDevices, changesFor }: GuestWork,
 ): Promise<Outcome> {
-  const { fileSystem, console } = context;
+  const { console } = context;
   if (options.output !== undefined) {
     throw new KdumpError('usage', '-o writes to a copy, which a guest does not run on', { expected: '--qmp without -o' });
   }
@@ -60,9 +59,7 @@ export async function patchGuestCommand(
         isDryRun: options.dryRun === true,
         live: options.live,
         force: planOptions.force,
-        beforeWrite: (target, each) => {
-          if (options.saveUndo !== undefined) saveUndo(fileSystem, options.saveUndo, target, undoOf(each), options.overwrite === true);
-        },
+        undo: options.saveUndo === undefined ? undefined : { path: options.saveUndo, overwrite: options.overwrite === true },
       },
     );
     const file = session.path;

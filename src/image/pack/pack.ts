@@ -23,6 +23,7 @@ export interface SegmentSource {
 /**
  * Writes a packed image. The same segments give the same bytes.
  *
+ * @param look is shown the image before it has its name; what it throws is a failure
  * @throws KdumpError `input` when segments overlap or have more bytes than room, or the result would be no kdump image; `io` when `path` exists and `overwrite` is not set
  */
 export function packImage(
@@ -30,6 +31,7 @@ export function packImage(
   path: string,
   image: { architecture: Architecture; entry: bigint | null; segments: readonly SegmentSource[] },
   overwrite = false,
+  look?: (made: KdumpImage) => void,
 ): void {
   const layout = packedLayout(
     image.architecture,
@@ -47,7 +49,8 @@ export function packImage(
     }
     fileSystem.write(descriptor, layout.tail, layout.tailOffset);
     // What cannot be opened as an image is not left behind as one.
-    readImage(new InputFile(fileSystem, path, descriptor, fileSystem.status(descriptor).size), {});
+    const made = readImage(new InputFile(fileSystem, path, descriptor, fileSystem.status(descriptor).size), {});
+    look?.(made);
   });
 }
 
