@@ -222,6 +222,13 @@ test('an image without FDT: its CPUs are those of --cpus', async () => {
   expect(await sync('--dry-run', '--cpus', cpus)).toMatchObject({ compared: { cpus: true } });
 });
 
+test('--strict without a guest: exit code 1 where not all was compared', () => {
+  const iomem = join(folder, 'iomem-alone');
+  writeFileSync(iomem, '00000000-7fffffff : System RAM\n  20000000-3fffffff : Crash kernel\n');
+  expect(runHere(['sync', image, '-n', '--iomem', iomem]).status).toBe(0);
+  expect(runHere(['sync', image, '-n', '--iomem', iomem, '--strict']).status).toBe(1);
+});
+
 describe('what the monitor does not show is not gone: watch --qmp', () => {
   const dimm = (id: string, addr: number): { type: string; data: Record<string, number | string> } => {
     return { type: 'dimm', data: { id, addr, size: 256 * MIB } };

@@ -2,6 +2,7 @@ import { KdumpError } from '../../errors.js';
 import { planPossible } from '../../plan/plan-possible.js';
 import { comparedFindings, leftOutFindings } from '../../check/check.js';
 import { changesToState, optionsToState } from '../../plan/sync.js';
+import type { Finding } from '../../check/finding.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
@@ -25,7 +26,7 @@ export const syncCommand: CommandDefinition = {
     addStateOptions(command.argument('[image]', IMAGE_ARGUMENT));
     addWriteOptions(command).option('--force', 'go on where a refusal says that it is forcible').addOption(compatOption());
     addQmpOption(addImageOptions(command))
-      .option('--strict', 'exit code 1 where QEMU alone could not tell all of the state, too')
+      .option('--strict', 'exit code 1 also where not all that the image describes was compared')
       .action((path: string | undefined, options: SyncOptions) => {
         act(options, (context) => sync(context, path, options));
       });
@@ -42,16 +43,19 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   const state = stateFrom(options, context.fileSystem);
   const planOptions = { ...optionsToState(state), compat: options.compat, force: options.force };
   const where = { ...options, machine: state };
+  const uncompared: Finding[] = [];
   const plan: typeof planPossible = (each, changes, given) => {
     const possible = planPossible(each, changes, given);
     const leftOut = options.force === true ? [] : leftOutFindings(each, state);
     // Nobody must take "nothing to do" for more than was compared; a guest's monitor is asked for what is not given.
     const compared = qmp === undefined ? comparedFindings(each, state) : [];
+    uncompared.push(...compared);
     return { ...possible, findings: [...possible.findings, ...leftOut, ...compared] };
   };
   if (qmp === undefined) {
     const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state, options).changes;
-    return planAndApply(context, requireImage(image), where, { planOptions, changesFor, plan });
+    const outcome = planAndApply(context, requireImage(image), where, { planOptions, changesFor, plan });
+    return options.strict === true && uncompared.length > 0 ? 'differs' : outcome;
   }
   return Promise.all([import('../guest/patch-guest-command.js'), import('../guest/guest-state.js')]).then(
     ([{ patchGuestCommand }, { changesToGuestState }]) =>

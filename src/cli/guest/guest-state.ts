@@ -15,8 +15,8 @@ export function changesToGuestState(
   state: MachineState,
   options: { force?: boolean | undefined } = {},
 ): Required<GuestChanges> {
-  const stated = changesToState(image, state, options).changes;
-  const given = { memory: state.iomem !== undefined, cpus: state.deviceTree !== undefined && image.fdt !== null };
+  const { changes: stated, difference } = changesToState(image, state, options);
+  const given = difference.compared;
   const asked = devices === undefined ? undefined : compareGuest(image, devices);
   const fromQemu = (kind: 'memory' | 'cpus'): GuestChanges['changes'] => asked?.[kind].flatMap(({ changes }) => changes) ?? [];
   return {
