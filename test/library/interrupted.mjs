@@ -8,7 +8,7 @@ const dying = {
   ...nodeFileSystem,
   write(descriptor, bytes, position) {
     nodeFileSystem.write(descriptor, bytes, position);
-    if (descriptor === imageDescriptor && ++writes === 3) process.kill(process.pid, 'SIGKILL');
+    if (descriptor === imageDescriptor && ++writes === 2) process.kill(process.pid, 'SIGKILL');
   },
 };
 const { target, image } = openForPatching(dying, path);
