@@ -7,7 +7,9 @@ export function cutEverywhere(firstSeed: number): void {
   test('a power cut, or a kill, at any moment: more patches, and more states of each', () => {
     const seeds = Array.from({ length: 24 }, (_, i) => firstSeed + i);
     const { states, distinct, recoveryStates, recoveryDistinct, recoveryPlain, problems } = withoutStacks(() => runModel(seeds, 120, 60));
-    console.info(`${states} states (${distinct} distinct), and ${recoveryStates} (${recoveryDistinct}) during recovery`);
+    console.info(
+      `${states} states (${distinct} distinct), and ${recoveryStates} (${recoveryDistinct}, ${recoveryPlain} plain) during recovery`,
+    );
     expect(problems).toEqual([]);
     expect(states).toBeGreaterThanOrEqual(1_000_000);
     expect(recoveryStates).toBeGreaterThanOrEqual(300_000);

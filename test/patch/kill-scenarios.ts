@@ -169,12 +169,16 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** A program that has no cache to write makes the same calls each time. */
+const WITHOUT_CACHE = { PATH: process.env.PATH };
+
 /** Kills the program when it makes the `number`th call of this name in its main thread, before that does anything. */
 function killedAt(call: string, number: number, args: readonly string[]): boolean {
   const inject = `inject=${call}:signal=SIGKILL:when=${number}`;
   const { status, signal } = spawnSync('strace', ['-f', '-o', '/dev/null', '-e', inject, process.execPath, PROGRAM, ...args], {
     stdio: 'ignore',
     timeout: 60_000,
+    env: WITHOUT_CACHE,
   });
   return signal === 'SIGKILL' || status === 137;
 }
@@ -205,7 +209,7 @@ function killPoints(args: readonly string[], folder: string): KillPoint[] {
   const { status, stderr } = spawnSync(
     'strace',
     ['-f', '-o', log, '-e', `trace=${CALLS.join(',')},flock`, process.execPath, PROGRAM, ...args],
-    { encoding: 'utf8', timeout: 60_000 },
+    { encoding: 'utf8', timeout: 60_000, env: WITHOUT_CACHE },
   );
   expect(status, stderr).toBe(0);
   const lines = readFileSync(log, 'latin1').split('\n');

@@ -9,7 +9,7 @@ import { rangeOfSize } from '../../src/memory/range.js';
 import type { FileSystem } from '../../src/file/file-system.js';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { failingCalls, type Call } from './failing-calls.js';
-import { diskWith, FOLDER, IMAGE_PATH, ModelFileSystem, type Disk, type Machine } from '../helpers/model-file-system.js';
+import { diskWith, FOLDER, IMAGE_PATH, JOURNAL, ModelFileSystem, type Disk, type Machine } from '../helpers/model-file-system.js';
 import { copied, randomFrom, type Structure, type Trace, type Version, type Versions } from './power-cut-model.js';
 
 /** A made-up image of a few structures, and a patch of it. */
@@ -92,7 +92,9 @@ export function commitTrace({ versions, patch }: Example, { live = false, sparse
   if ((error !== undefined) !== (failing !== undefined)) throw new Error('unexpected outcome', { cause: error });
   const isNew = Buffer.compare(fileSystem.contents('image') ?? new Uint8Array(), versions.after) === 0;
   // A last sync that fails is an error, which says that the change is made but that a power cut may take it back.
-  const result: Version[] = error === undefined ? ['after'] : isNew ? ['before', 'after'] : ['before'];
+  // Where nothing can be written any more the journal stays, and the new bytes may be on the disk, all of them too.
+  const isLeft = fileSystem.contents(JOURNAL) !== undefined;
+  const result: Version[] = error === undefined ? ['after'] : isNew || isLeft ? ['before', 'after'] : ['before'];
   return { versions, start, operations: fileSystem.operations, machine, result, live };
 }
 
