@@ -1,6 +1,6 @@
 import { hex } from '../errors.js';
-import { ADDRESS_SPACE_END, type Range } from '../memory/range.js';
-import type { Change, ChangeAction, CpuOfChange } from './change.js';
+import { ADDRESS_SPACE_END } from '../memory/range.js';
+import type { Change, ChangeAction, CpuOfChange, MemoryChange } from './change.js';
 import { parseCpuProperties } from './cpu-properties.js';
 import { at, inside, readInteger, readObject, wrongValue } from '../text/json-fields.js';
 import { MAX_CPU_ID, parseNumber, parseSize } from '../text/numbers.js';
@@ -28,7 +28,7 @@ export function parseChange(value: JsonValue, place: string): Change {
   const memory = fields.get('memory');
   const cpu = fields.get('cpu');
   if (memory !== undefined && cpu !== undefined) throw at(place, 'both memory and cpu in one change', { expected: 'one of them' });
-  if (memory !== undefined) return { action, ...parseMemory(memory, inside(place, 'memory')) };
+  if (memory !== undefined) return parseMemory(action, memory, inside(place, 'memory'));
   if (cpu !== undefined) return { action, cpu: parseCpu(cpu, inside(place, 'cpu')) };
   throw at(place, 'neither memory nor cpu in a change', { expected: 'one of them' });
 }
@@ -39,12 +39,12 @@ function parseAction(value: JsonValue | undefined, place: string): ChangeAction 
   return action;
 }
 
-function parseMemory(value: JsonValue, place: string): { memory: Range; node?: number } {
+function parseMemory(action: ChangeAction, value: JsonValue, place: string): MemoryChange {
   const fields = readObject(value, place, ['start', 'size', 'node']);
   const start = readInteger(fields.get('start'), inside(place, 'start'), parseNumber);
   const memory = { start, end: start + parseSizeFrom(start, fields.get('size'), inside(place, 'size')) };
   const node = fields.get('node');
-  return node === undefined ? { memory } : { memory, node: parseNode(node, inside(place, 'node')) };
+  return node === undefined ? { action, memory } : { action, memory, node: parseNode(node, inside(place, 'node')) };
 }
 
 function parseNode(value: JsonValue, place: string): number {

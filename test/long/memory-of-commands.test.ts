@@ -22,11 +22,11 @@ afterAll(() => {
 
 const at = (name: string): string => join(folder, name);
 
-function expectSmall(what: string, args: readonly string[], expected = 0): void {
+function expectSmall(what: string, args: readonly string[], expected = 0, limit = LIMIT): void {
   const { status, stderr, peak, seconds } = measured(args, folder);
   rows.push(`${what}: ${peak.toFixed(0)} MiB, ${seconds.toFixed(1)} s`);
   expect(status, stderr).toBe(expected);
-  expect(peak).toBeLessThanOrEqual(LIMIT);
+  expect(peak).toBeLessThanOrEqual(limit);
 }
 
 function sparse(name: string, size: number): string {
@@ -134,7 +134,8 @@ describe('100,000 changes', () => {
   ])('%s', (name, what) => {
     writeFileSync(at('many.json'), list(what));
     const image = copyOf('ppc64le-64k', folder);
-    expectSmall(`100,000 changes ${name}, apply`, ['apply', image, '--quiet', '--prune-cpus', '--changes', at('many.json')]);
+    // 140 MiB for memory since its NUMA nodes are looked at.
+    expectSmall(`100,000 changes ${name}, apply`, ['apply', image, '--quiet', '--prune-cpus', '--changes', at('many.json')], 0, 160);
   });
 });
 
