@@ -89,5 +89,8 @@ function parseChangesIn(fileSystem: FileSystem, path: string): Change[] {
 /** Of its own, so that the bytes need not be kept while the text is read. */
 function textOf(fileSystem: FileSystem, path: string): { text: string; head: Uint8Array } {
   const bytes = path === '-' ? fileSystem.readStandardInput(MAX_CHANGE_FILE) : readWholeFile(fileSystem, path, MAX_CHANGE_FILE);
-  return { text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'), head: Uint8Array.from(bytes.subarray(0, HEAD_SIZE)) };
+  return {
+    text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'),
+    head: Uint8Array.from(bytes.subarray(0, HEAD_SIZE)),
+  };
 }
