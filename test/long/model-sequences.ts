@@ -13,7 +13,7 @@ import { expectSame, listedOf, loadsOf, removableLoads, stateOf, withPages, type
  */
 
 /** Of all guests, in each of the two modes. */
-const SEQUENCES = 5_000;
+const SEQUENCES = 300;
 const MOST_STEPS = 6;
 const GRAIN = 1n << 24n;
 /** Room for memory to come, above all that the guests had. */
