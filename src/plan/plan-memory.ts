@@ -90,7 +90,8 @@ export function planMemory(image: KdumpImage, changes: readonly MemoryChange[], 
       if (!isListed) {
         refuseAddition(ram, memory, image, listedElsewhere);
         refuseDeviceMemory(memory, device);
-        const added: AddedRange = { ...memory, isAdded: true, node };
+        // A spread object takes many times as much memory, and there may be 100,000.
+        const added: AddedRange = { start: memory.start, end: memory.end, isAdded: true, node };
         ram.add(added);
       }
       effects.push(isWhole ? LISTED : isListed ? LISTED_BUT : MADE);
