@@ -35,7 +35,7 @@ export class HeaderRoom {
 
   /** @param error why `changes` alone, after all that is accepted, cannot be made */
   refuse(changes: readonly Change[], error: KdumpError): void {
-    if (error.code === 'no-room' && this.needsOneMore(changes)) this.full = error;
+    if (error.code === 'no-room' && error.details.segment === 'elfcorehdr' && this.needsOneMore(changes)) this.full = error;
   }
 
   /** Why a unit cannot be made, by the unit: those of `units`, which come in their order, of which it is certain. */

@@ -12,7 +12,7 @@ import type { SegmentPlan } from './segment-plan.js';
  *
  * @param elfcorehdrUsed bytes that the elfcorehdr will have
  * @returns undefined when the image has no FDT
- * @throws KdumpError `refused` when it does not fit the segment
+ * @throws KdumpError `refused`, with the code `no-room`, when it does not fit the segment
  */
 export function planFdt(
   image: KdumpImage,
@@ -50,6 +50,7 @@ export function planFdt(
   const occupied = before.subarray(totalSize, result.totalSize).findIndex((byte) => byte !== 0);
   if (occupied >= 0) {
     throw new KdumpError('refused', 'the FDT cannot grow: the rest of its segment is not free', {
+      code: 'no-room',
       segment: 'fdt',
       offset: totalSize + occupied,
       found: `a byte that is not zero; ${result.usedSize} bytes needed`,

@@ -1,4 +1,6 @@
 import type { HotplugEvent } from '../machine/events/event-reader.js';
+import type { ErrorCode, KdumpErrorKind } from '../codes.js';
+import type { KdumpError } from '../errors.js';
 import { changeToJson, type Change, type ChangeJson } from '../machine/change.js';
 
 /** What a watch is told: an event of its input, or what it saw of a guest itself. */
@@ -22,6 +24,8 @@ export interface EventReport {
   /** What the event came to, whether it was made or not. */
   readonly changes: readonly Change[];
   readonly reason: string;
+  /** What keeps it from being made, where it is refused, malformed or failed. */
+  readonly error?: KdumpError;
 }
 
 /** The write that a burst came to. */
@@ -42,11 +46,14 @@ export interface EventReportJson {
   outcome: EventOutcome;
   changes: ChangeJson[];
   reason: string | null;
+  /** Of what keeps it from being made, as in the document of a command that fails; null where nothing does. */
+  code: ErrorCode | null;
+  kind: KdumpErrorKind | null;
   write: number | null;
   pausedMs?: number;
 }
 
-export function reportToJson({ event, outcome, changes, reason }: EventReport, write: BurstWrite | undefined): EventReportJson {
+export function reportToJson({ event, outcome, changes, reason, error }: EventReport, write: BurstWrite | undefined): EventReportJson {
   const written = outcome === 'applied' ? write : undefined;
   return {
     line: event.line ?? null,
@@ -56,7 +63,16 @@ export function reportToJson({ event, outcome, changes, reason }: EventReport, w
     outcome,
     changes: changes.map(changeToJson),
     reason: reason === '' ? null : reason,
+    code: error?.code ?? null,
+    kind: error?.kind ?? null,
     write: written?.number ?? null,
     ...(written?.pausedMs === undefined ? {} : { pausedMs: written.pausedMs }),
   };
 }
+
+/** The report of an event that `error` keeps from being made. */
+export function failureOf(event: WatchEvent, error: KdumpError, changes: readonly Change[] = []): EventReport {
+  return { event, outcome: OUTCOMES[error.kind], changes, reason: error.message, error };
+}
+
+const OUTCOMES: Record<KdumpErrorKind, EventOutcome> = { usage: 'malformed', input: 'refused', refused: 'refused', io: 'failed' };

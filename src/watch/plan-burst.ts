@@ -3,7 +3,7 @@ import { planHotplug, type Plan, type PlanOptions } from '../plan/plan.js';
 import { PossibleUnits, attempt, type Unit } from '../plan/possible-units.js';
 import { sizeOf } from '../memory/range.js';
 import { skipMade, skipOvertaken, type Entry } from './entries.js';
-import type { EventOutcome, EventReport, WatchEvent } from './event.js';
+import { failureOf, type EventOutcome, type EventReport, type WatchEvent } from './event.js';
 import { isHotplug, resolveEvent, type ResolveContext, type Resolved } from './resolve.js';
 
 /** A burst of events as one patch, and what becomes of each. */
@@ -76,11 +76,7 @@ export function reportWithoutImage(event: WatchEvent): EventReport {
   if (event.source === 'udev' && isHotplug(event.udev)) return { event, outcome: 'nothing to do', changes: [], reason: SYNTHETIC };
   if (event.source !== 'unknown')
     return { event, outcome: 'ignored', changes: [], reason: 'neither a memory block nor a CPU comes or goes' };
-  return { event, outcome: outcomeOf(event.error), changes: [], reason: event.error.message };
-}
-
-function outcomeOf({ kind }: KdumpError): EventOutcome {
-  return kind === 'usage' ? 'malformed' : kind === 'io' ? 'failed' : 'refused';
+  return failureOf(event, event.error);
 }
 
 function reportOf(
@@ -92,10 +88,10 @@ function reportOf(
 ): EventReport {
   const changes = entries.map(({ change }) => change);
   const report = (outcome: EventOutcome, reason: string): EventReport => ({ event, outcome, changes, reason });
-  if (resolved instanceof KdumpError) return report(outcomeOf(resolved), resolved.message);
+  if (resolved instanceof KdumpError) return failureOf(event, resolved);
   if ('outcome' in resolved) return report(resolved.outcome, resolved.reason);
   const error = entries.map((entry) => refused.get(entry)).find((each) => each !== undefined);
-  if (error !== undefined) return report('refused', error.message);
+  if (error !== undefined) return failureOf(event, error, changes);
   // Of a block that was plugged in another event may have said that it came online.
   const note = entries.some(({ isPlugged }) => isPlugged === false) ? '' : resolved.note;
   if (entries.some((entry) => effects.get(entry)?.made === true)) return report('applied', note);

@@ -69,12 +69,20 @@ test('a full elfcorehdr: every range that fits is made, the next is refused', ()
   expect(run(['apply', path, '--add-memory', '0x10100000+1M'])).toMatchObject({ status: 0 });
 });
 
+/** What a script may tell the refusal by. */
+function codeOf(path: string, changes: readonly string[]): unknown {
+  const { stdout } = run(['plan', path, ...changes, '--json']);
+  return (JSON.parse(stdout) as { error: { code: string } }).error.code;
+}
+
 test('an FDT without room is refused, with the bytes that are missing', () => {
   const { path, used } = tightFdt(folder, 'full', (size) => size);
   expectRefused(path, ['--add-cpu', '2'], new RegExp(String(used)));
+  expect(codeOf(path, ['--add-cpu', '2'])).toBe('no-room');
 });
 
 test('an FDT whose segment is in use behind totalsize is refused', () => {
   const { path } = tightFdt(folder, 'occupied', () => 0x7000, Uint8Array.of(0, 0, 0, 0, 1));
   expectRefused(path, ['--add-cpu', '2'], /not free/);
+  expect(codeOf(path, ['--add-cpu', '2'])).toBe('no-room');
 });

@@ -263,6 +263,29 @@ describe('what arrives over time', () => {
     expect(readFileSync(image).equals(applied('--add-memory', '0x80000000+256M'))).toBe(true);
   });
 
+  test('where the image stays busy, each event says so by a code; what needs no image is told as ever', async () => {
+    const image = copyOf('ppc64le-64k', folder);
+    const program = start(['watch', image, ...BLOCKS, '--json']);
+    await program.says('watching');
+    const { spawn } = await import('node:child_process');
+    const holder = spawn('flock', [image, 'sleep', '60']);
+    await sleep(300);
+    program.process.stdin.end(`${udev('online', 'memory8')}nonsense\n${udev('change', 'memory8')}`);
+    const { status, stdout } = await program.ended;
+    holder.kill();
+    const told = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(told.map(({ outcome, code, kind }) => [outcome, code, kind])).toEqual([
+      ['failed', 'busy', 'io'],
+      ['malformed', 'usage', 'usage'],
+      ['ignored', null, null],
+    ]);
+    expect(told.every(({ reason }) => typeof reason === 'string')).toBe(true);
+    expect(status).toBe(5);
+  });
+
   test('what comes while it waits for the image is taken in: a block that goes again is never written', async () => {
     const image = copyOf('ppc64le-64k', folder);
     const before = readFileSync(image);

@@ -368,6 +368,7 @@ describe('size', () => {
     const { problem, details } = refusal(() => editFdt(fdt, edits, { capacity: needed - 1 }));
     expect({ problem, ...details }).toEqual({
       problem: 'no room for the change in the device tree',
+      code: 'no-room',
       segment: 'fdt',
       found: `${needed} bytes needed`,
       expected: `at most ${needed - 1} bytes available`,

@@ -53,6 +53,12 @@ test('documents of every source and outcome are as the schema has them', () => {
     ['unknown', 'malformed'],
   ]);
   expect(documents.flatMap(errorsOf)).toEqual([]);
+  expect(documents.map(({ code, kind }) => [code, kind])).toEqual([
+    ...[1, 2, 3, 4].map(() => [null, null]),
+    ['refused', 'refused'],
+    [null, null],
+    ['usage', 'usage'],
+  ]);
 
   const planned = watched(INPUT, '--dry-run');
   expect(planned[0]).toMatchObject({ outcome: 'planned', write: null });
@@ -70,10 +76,13 @@ test('what was seen by --qmp, with the pause', () => {
 test.each<[string, (document: Document) => void]>([
   ['/write', (it) => (it['write'] = null)],
   ['/outcome', (it) => (it['outcome'] = 'done')],
+  ['/code', (it) => (it['outcome'] = 'refused')],
+  ['/kind', (it) => (it['kind'] = 'io')],
   ['/changes', (it) => (it['changes'] = [])],
   ['/changes/0', (it) => (it['changes'] = [{ action: 'add', made: true, memory: { start: '0x0', size: 1 } }])],
   ['', (it) => (it['seen'] = 1)],
   ['', (it) => delete it['reason']],
+  ['', (it) => delete it['code']],
 ])('a mistake at %j is found', (place, mistake) => {
   const [document] = watched(udev('online', 'memory9'));
   mistake(document as Document);

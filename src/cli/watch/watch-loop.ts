@@ -2,7 +2,8 @@ import { KdumpError, printable } from '../../errors.js';
 import { readMachineState } from '../../machine/read-machine-state.js';
 import { EventReader } from '../../machine/events/event-reader.js';
 import { needsImage } from '../../watch/resolve.js';
-import type { WatchEvent } from '../../watch/event.js';
+import { failureOf, type EventReport, type WatchEvent } from '../../watch/event.js';
+import { reportWithoutImage } from '../../watch/plan-burst.js';
 import type { Context } from '../command.js';
 import type { WatchOptions } from '../options/watch-options.js';
 import { DeviceWatch } from '../guest/device-watch.js';
@@ -203,14 +204,7 @@ class WatchLoop {
   }
 }
 
-function failures(burst: readonly WatchEvent[], error: KdumpError): Parameters<EventPrinter['print']>[0]['reports'] {
-  const outcome = error.kind === 'io' ? 'failed' : 'refused';
-  if (burst.length === 0)
-    return [{ event: { source: 'qmp', line: undefined, text: 'devices', changes: [] }, outcome, changes: [], reason: error.message }];
-  return burst.map((event) => ({
-    event,
-    outcome: needsImage(event) ? outcome : 'ignored',
-    changes: [],
-    reason: needsImage(event) ? error.message : '',
-  }));
+function failures(burst: readonly WatchEvent[], error: KdumpError): EventReport[] {
+  if (burst.length === 0) return [failureOf({ source: 'qmp', line: undefined, text: 'devices', changes: [] }, error)];
+  return burst.map((event) => (needsImage(event) ? failureOf(event, error) : reportWithoutImage(event)));
 }

@@ -47,7 +47,7 @@ export interface FdtEditResult {
  * match in the strings block, which never shrinks (`fdt_add_subnode`, `fdt_setprop`, `fdt_del_node` in fdt_rw.c).
  *
  * @param edits all refer to the tree as it was before any of them
- * @throws KdumpError `refused` when an edit does not suit the tree or contradicts another one, or when the result does not fit
+ * @throws KdumpError `refused` when an edit does not suit the tree or contradicts another one; with the code `no-room` when the result does not fit
  */
 export function editFdt(fdt: Fdt, edits: readonly FdtEdit[], options: FdtEditOptions): FdtEditResult {
   if (fdt.header.version !== FDT_VERSION) {
@@ -115,6 +115,7 @@ function fittingSize(fdt: Fdt, usedSize: number, capacity: number): number {
   const limit = Math.min(capacity, FDT_MAX_SIZE);
   if (usedSize > limit) {
     throw refusal('no room for the change in the device tree', {
+      code: 'no-room',
       found: `${usedSize} bytes needed`,
       expected: `at most ${limit} bytes available`,
       remedy: 'reload the kdump image with a larger reservation for its device tree',
