@@ -14,7 +14,7 @@ import type { StateOptions } from './options/state-options.js';
 /**
  * What `sync` would do about what `check` found, tried out: nobody is sent to a command that refuses.
  *
- * @returns null where it has nothing to do
+ * @returns null where nothing was found that is not current
  */
 export function syncAdvice(
   path: string,
@@ -23,9 +23,7 @@ export function syncAdvice(
   state: MachineState,
   result: CheckResult,
 ): SyncAdvice | null {
-  const { missingMemory, extraMemory, missingCpus, extraCpus, missingNotes } = result;
-  const lists = [missingMemory, extraMemory, missingCpus, extraCpus, missingNotes];
-  if (!lists.some((list) => list !== null && list.length > 0)) return null;
+  if (result.current !== false) return null;
   if (path === KCORE) return { command: null, why: `${KCORE} can only be read: reload the kdump image` };
   const planned = tried(image, state);
   if (typeof planned === 'string') return { command: null, why: planned };

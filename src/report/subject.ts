@@ -11,7 +11,7 @@ export interface Checked {
   readonly check: CheckResult;
 }
 
-/** What `sync` would do about what differs. */
+/** What `sync` would do about an image that is not current. */
 export interface SyncAdvice {
   /** The whole command line that brings the image up to date; null where none does. */
   readonly command: string | null;
@@ -25,7 +25,7 @@ export interface ReportSubject extends Checked {
   readonly state: MachineState;
   /** An earlier image, checked against the same machine, and what differs. */
   readonly before?: (Checked & { readonly difference: ImageDifference }) | undefined;
-  /** Null where `sync` has nothing to do. */
+  /** Null where nothing was found that is not current. */
   readonly sync: SyncAdvice | null;
   /** Of the program. */
   readonly version: string;

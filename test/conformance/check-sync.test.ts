@@ -364,6 +364,30 @@ test('sync says what was not compared, also where there is nothing to do', () =>
 });
 
 describe('what to do', () => {
+  const inJson = (...args: string[]): unknown => (JSON.parse(run(['check', ...args, '--json']).stdout) as { sync: unknown }).sync;
+
+  test('is in JSON, too, and null where nothing is to be done', () => {
+    const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('ppc64le')));
+    const more = RAM('00000000', '04ffffff');
+    expect(inJson(path, '--iomem', more)).toEqual({ command: `kdump-hotplug sync ${path} --iomem ${more}`, why: null });
+    const moved = cpusOfMachine({ notes: [NOTE_0, [1, 0x709000n, 0x170n]] });
+    expect(inJson(path, ...WHOLE(), ...liveTree(() => undefined)(), ...moved)).toEqual({
+      command: null,
+      why: 'sync can change nothing of it: reload the kdump image',
+    });
+    expect(inJson(path)).toBeNull();
+    expect(inJson(path, ...WHOLE())).toBeNull();
+  });
+
+  test('is said of an image of another boot, also where its memory and CPUs are the same', () => {
+    const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('ppc64le')));
+    const elsewhere = RAM('00000000', '03ffffff', '03000000-03ffffff : Crash kernel');
+    expect(inJson(path, '--iomem', elsewhere)).toMatchObject({
+      command: null,
+      why: expect.stringMatching(/^sync refuses: .*boot/) as string,
+    });
+  });
+
   const last = (...args: string[]): string =>
     run(['check', ...args])
       .stdout.trimEnd()

@@ -32,9 +32,10 @@ function check({ fileSystem, console, progress }: Context, path: string, options
   const image = openImageFrom({ fileSystem, console, progress }, path, { ...options, machine: state });
   try {
     const result = progress.during(hashing(image), () => checkImage(image, state));
+    const advice = syncAdvice(path, options, image, state, result);
     console.result(
-      () => checkToJson(image, result),
-      (theme) => renderCheck(image, result, syncAdvice(path, options, image, state, result), theme),
+      () => checkToJson(image, result, advice),
+      (theme) => renderCheck(image, result, advice, theme),
     );
     const agrees = options.strict === true ? result.current === true : result.current !== false;
     return result.sound && agrees ? 'done' : 'differs';

@@ -14,6 +14,7 @@ import type { KdumpImage } from '../../image/image.js';
 import { changeToJson } from '../../machine/change.js';
 import { sizeOf, type Range } from '../../memory/range.js';
 import { sizeToJson } from '../../text/numbers.js';
+import type { SyncAdvice } from '../../report/subject.js';
 import { sha256 } from '../../image/digest.js';
 
 /** Null where the file does not hold it. */
@@ -113,7 +114,7 @@ export function planToJson(plan: Plan, file: string, applied: boolean): object {
   };
 }
 
-export function checkToJson(image: KdumpImage, result: CheckResult): object {
+export function checkToJson(image: KdumpImage, result: CheckResult, sync: SyncAdvice | null): object {
   return {
     file: image.memory.path,
     interrupted: image.isInterrupted,
@@ -128,6 +129,7 @@ export function checkToJson(image: KdumpImage, result: CheckResult): object {
     changedCpus: result.changedCpus,
     missingNotes: listOf(result.missingNotes, ({ cpu, address, size }) => ({ cpu, address: hex(address), size: sizeToJson(size) })),
     unknownNotes: listOf(result.unknownNotes, rangeToJson),
+    sync,
     findings: result.findings,
   };
 }
