@@ -140,7 +140,9 @@ class Entries {
     const { words, low, mask, last } = this;
     for (let at = 0; at <= last; at += 8) {
       const word = words[(at >>> 2) + low] as number;
-      if ((word & mask) === 0 && this.isEntry(at) && !this.isEntry(at - ENTRY_SIZE)) yield at;
+      // Most of memory that is not told by its low bits is zeros.
+      if ((word & mask) !== 0 || (word === 0 && words[(at >>> 2) + 1 - low] === 0)) continue;
+      if (this.isEntry(at) && !this.isEntry(at - ENTRY_SIZE)) yield at;
     }
   }
 

@@ -7,7 +7,6 @@ import { backupOf } from '../backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
 import type { FoundImage } from './found-image.js';
 import { imageAround, type KnownSegment } from './image-around.js';
-import { readFdt } from '../read-segments.js';
 import type { Search } from './search.js';
 
 /**
@@ -16,7 +15,7 @@ import type { Search } from './search.js';
  * @throws KdumpError `input` that tells why this device tree is not one of a kdump image: that of the running kernel, a FIT image, a stale copy
  */
 export function imageOfFdt(search: Search, fdtAddress: bigint): FoundImage {
-  const fdt = readFdt(search.memory, fdtAddress);
+  const fdt = search.fdtAt(fdtAddress);
   if (fdt.root.child('images') !== undefined) throw notKdump('a FIT image');
   if (fdt.node('/cpus') === undefined) throw notKdump('no /cpus node');
   const facts = kdumpFdtFacts(fdt);

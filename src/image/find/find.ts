@@ -4,7 +4,6 @@ import { imageOfElfcorehdr } from './find-by-elfcorehdr.js';
 import { imageOfFdt } from './find-by-fdt.js';
 import type { FoundImage } from './found-image.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
-import { statedFdtSize } from '../read-segments.js';
 import { checkedSegments } from '../segment.js';
 import { scanPages, type Candidates } from './scan.js';
 import { Search } from './search.js';
@@ -38,7 +37,6 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
   };
   for (const at of candidates.fdts) {
     consider(`device tree at ${hex(at)}`, () => {
-      search.spend('fdts', statedFdtSize(memory, at));
       return imageOfFdt(search, at);
     });
   }
@@ -47,7 +45,9 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
     if (at !== named) consider(`elfcorehdr at ${hex(at)}`, () => imageOfElfcorehdr(search, at, crashKernel, candidates));
   const [only] = found;
   if (only === undefined) {
-    const shifted = isPlaced ? undefined : shiftedImageError(memory, candidates, (right, guess) => lookShifted(right, guess, candidates));
+    const shifted = isPlaced
+      ? undefined
+      : shiftedImageError(new Search(memory, undefined), candidates, (right, guess) => lookShifted(right, guess, candidates));
     if (shifted !== undefined) throw shifted;
     throw new KdumpError('input', 'no kdump image found', {
       file: memory.path,
@@ -60,9 +60,8 @@ export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined
 }
 
 /** What names the elfcorehdr at a place that is off as much as all is says the truth. */
-function lookShifted(memory: PhysicalMemory, { kind, at, shift }: Guess, { bootParameters }: Candidates): FoundImage {
+function lookShifted(search: Search, { kind, at, shift }: Guess, { bootParameters }: Candidates): FoundImage {
   const agreeing = bootParameters.filter((each) => each.shift === shift).map((each) => ({ ...each, shift: 0n }));
-  const search = new Search(memory, undefined);
   const image =
     kind === 'fdt' ? imageOfFdt(search, at) : imageOfElfcorehdr(search, at, undefined, { bootParameters: agreeing, vmcoreinfos: [] });
   checkedSegments(image.segments);

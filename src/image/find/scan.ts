@@ -5,9 +5,12 @@ import { FDT_MAGIC } from '../../fdt/constants.js';
 import { SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
 import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC, bootParametersAt, type BootParameters } from './boot-parameters.js';
+import { tooManyHeaders } from './search.js';
 import { isVmcoreinfo } from './vmcoreinfo.js';
 
 const MAX_SETUP_HEADERS = 256;
+/** Pages of one kind that are kept. Whoever filled the memory decides how many there are. */
+const MAX_CANDIDATES = 1 << 14;
 const PAGE = Number(SMALLEST_PAGE);
 const ELF_MAGIC_WORD = dataView(ELF_MAGIC).getUint32(0);
 
@@ -20,12 +23,19 @@ export interface Candidates {
   readonly vmcoreinfos: readonly bigint[];
 }
 
-/** Looks at the first bytes of every 4 KiB page of the memory: kexec segments begin on pages (sanity_check_segment_list in kernel/kexec_core.c). */
+/**
+ * Looks at the first bytes of every 4 KiB page of the memory: kexec segments begin on pages (sanity_check_segment_list in kernel/kexec_core.c).
+ *
+ * @throws KdumpError `input` when there are more candidates than can be looked at
+ */
 export function scanPages(memory: PhysicalMemory, only: Range | undefined): Candidates {
   const fdts: bigint[] = [];
   const elfcorehdrs: bigint[] = [];
   const setupHeaders: bigint[] = [];
   const vmcoreinfos: bigint[] = [];
+  const keep = (kind: bigint[], at: bigint): void => {
+    if (kind.push(at) > MAX_CANDIDATES) throw tooManyHeaders(memory.path);
+  };
   for (const { address: first, fileSize } of memory.extents) {
     const last = first + fileSize;
     const start = alignUp(only !== undefined && only.start > first ? only.start : first, SMALLEST_PAGE);
@@ -35,11 +45,11 @@ export function scanPages(memory: PhysicalMemory, only: Range | undefined): Cand
       const view = dataView(bytes);
       for (let at = 0; at + 64 <= bytes.length; at += PAGE) {
         const magic = view.getUint32(at);
-        if (magic === FDT_MAGIC) fdts.push(address + BigInt(at));
-        else if (magic === ELF_MAGIC_WORD && isCore64(view, at)) elfcorehdrs.push(address + BigInt(at));
-        else if ((magic === 0x0b000000 || magic === 0x0b) && isVmcoreinfo(bytes, at)) vmcoreinfos.push(address + BigInt(at));
+        if (magic === FDT_MAGIC) keep(fdts, address + BigInt(at));
+        else if (magic === ELF_MAGIC_WORD && isCore64(view, at)) keep(elfcorehdrs, address + BigInt(at));
+        else if ((magic === 0x0b000000 || magic === 0x0b) && isVmcoreinfo(bytes, at)) keep(vmcoreinfos, address + BigInt(at));
         if (at + SETUP_HEADER_AT + 4 <= bytes.length && view.getUint32(at + SETUP_HEADER_AT, true) === SETUP_HEADER_MAGIC)
-          setupHeaders.push(address + BigInt(at));
+          keep(setupHeaders, address + BigInt(at));
       }
     }
   }

@@ -1,28 +1,33 @@
 import { KdumpError } from '../../errors.js';
 import type { Elfcorehdr } from '../../elf/elfcorehdr.js';
+import type { Fdt } from '../../fdt/fdt.js';
 import { sizeOf, type Range } from '../../memory/range.js';
 import type { PhysicalMemory } from '../containers/physical-memory.js';
-import { readElfcorehdr, statedElfcorehdrSize } from '../read-segments.js';
+import { readElfcorehdr, readFdt, statedElfcorehdrSize, statedFdtSize } from '../read-segments.js';
 
 /** Bytes of device trees and of elfcorehdrs looked at in all; memory made of headers would take for ever otherwise. */
 const MAX_FDTS = 128 << 20;
 const MAX_ELFCOREHDRS = 16 << 20;
-/** How often all of the memory may be looked through for region tables, by whatever many candidates. */
-const MAX_PASSES = 3n;
+/** A header costs time however little it says there is behind it. */
+const LEAST = { fdts: 1 << 13, elfcorehdrs: 1 << 12, tables: 0 };
+/** How often all of the memory may be looked through for region tables, by whatever many candidates: the second image ends the search. */
+const MAX_PASSES = 2n;
 
 /** A search for images in `memory`, and what it may still cost: whoever filled the memory decides how many candidates there are. */
 export class Search {
   isExhausted = false;
-  private readonly left: Record<'fdts' | 'elfcorehdrs' | 'tables', bigint>;
+  private readonly left: Record<keyof typeof LEAST, bigint>;
   /** Candidates that come one after another name the same. */
   private last: { address: bigint; contents: Elfcorehdr } | undefined;
 
   constructor(
     readonly memory: PhysicalMemory,
     only: Range | undefined,
+    /** A search at other addresses of which this one is part: it spends the same. */
+    shared?: Search,
   ) {
     const all = memory.extents.reduce((sum, { size }) => sum + size, 0n);
-    this.left = {
+    this.left = shared?.left ?? {
       fdts: BigInt(MAX_FDTS),
       elfcorehdrs: BigInt(MAX_ELFCOREHDRS),
       tables: MAX_PASSES * (only === undefined || sizeOf(only) > all ? all : sizeOf(only)),
@@ -38,14 +43,25 @@ export class Search {
     return this.last.contents;
   }
 
+  /** The device tree at `address`. @throws KdumpError `input` when there is none, or the search has cost enough */
+  fdtAt(address: bigint): Fdt {
+    this.spend('fdts', statedFdtSize(this.memory, address));
+    return readFdt(this.memory, address);
+  }
+
   /** @param bytes that are about to be looked at. @throws KdumpError `input` when that is too many */
-  spend(what: 'fdts' | 'elfcorehdrs' | 'tables', bytes: bigint | number): void {
-    this.left[what] -= BigInt(bytes);
+  spend(what: keyof typeof LEAST, bytes: bigint | number): void {
+    this.left[what] -= BigInt(bytes > LEAST[what] ? bytes : LEAST[what]);
     if (this.left[what] >= 0n) return;
     this.isExhausted = true;
-    throw new KdumpError('input', 'too much of this memory looks like headers of a kdump image', {
-      file: this.memory.path,
-      remedy: 'say where the image is with --crash-kernel or --kexec-log',
-    });
+    throw tooManyHeaders(this.memory.path);
   }
+}
+
+/** The error for memory of which too much would have to be looked at. */
+export function tooManyHeaders(file: string): KdumpError {
+  return new KdumpError('input', 'too much of this memory looks like headers of a kdump image', {
+    file,
+    remedy: 'say where the image is with --crash-kernel or --kexec-log',
+  });
 }

@@ -2,9 +2,9 @@ import { KdumpError, hex } from '../../errors.js';
 import { PT_LOAD } from '../../elf/constants.js';
 import { kdumpFdtFacts } from '../chosen.js';
 import { moved, type PhysicalMemory } from '../containers/physical-memory.js';
-import { readElfcorehdr, readFdt } from '../read-segments.js';
 import type { FoundImage } from './found-image.js';
 import type { Candidates } from './scan.js';
+import { Search } from './search.js';
 import { vmcoreinfoAddress } from './vmcoreinfo.js';
 
 /** A candidate that would be one of an image if all addresses were less by `shift`. */
@@ -30,13 +30,14 @@ const MAX_COMPARED = 32;
  * @returns undefined when nothing tells, or what is found does not agree
  */
 export function shiftedImageError(
-  memory: PhysicalMemory,
+  search: Search,
   candidates: Candidates,
-  look: (memory: PhysicalMemory, guess: Guess) => FoundImage,
+  look: (search: Search, guess: Guess) => FoundImage,
 ): KdumpError | undefined {
-  const found = guesses(memory, candidates).flatMap((guess) => {
+  const { memory } = search;
+  const found = guesses(search, candidates).flatMap((guess) => {
     const image = attempt(() => {
-      const right = moved(memory, -guess.shift);
+      const right = new Search(moved(memory, -guess.shift), undefined, search);
       return look(right, { ...guess, at: guess.at - guess.shift });
     });
     return image === undefined ? [] : [{ shift: guess.shift, image }];
@@ -45,7 +46,7 @@ export function shiftedImageError(
   return only === undefined || found.some(({ shift }) => shift !== only.shift) ? undefined : errorOf(memory, only.shift, only.image);
 }
 
-function guesses(memory: PhysicalMemory, candidates: Candidates): Guess[] {
+function guesses(search: Search, candidates: Candidates): Guess[] {
   const elfcorehdrs = candidates.elfcorehdrs.slice(0, MAX_COMPARED);
   const guessed = new Map<string, Guess>();
   const add = (kind: Guess['kind'], at: bigint, shift: bigint): void => {
@@ -55,11 +56,11 @@ function guesses(memory: PhysicalMemory, candidates: Candidates): Guess[] {
     if (candidates.elfcorehdrs.includes(elfcorehdr + shift)) add('elfcorehdr', elfcorehdr + shift, shift);
   }
   for (const at of candidates.fdts.slice(0, MAX_COMPARED)) {
-    const named = attempt(() => kdumpFdtFacts(readFdt(memory, at)).elfcorehdr)?.address;
+    const named = attempt(() => kdumpFdtFacts(search.fdtAt(at)).elfcorehdr)?.address;
     if (named !== undefined) for (const elfcorehdr of elfcorehdrs) add('fdt', at, elfcorehdr - named);
   }
   for (const at of elfcorehdrs) {
-    const stated = attempt(() => vmcoreinfoAddress(readElfcorehdr(memory, at)));
+    const stated = attempt(() => vmcoreinfoAddress(search.elfcorehdrAt(at)));
     if (stated !== undefined) for (const place of candidates.vmcoreinfos.slice(0, MAX_COMPARED)) add('elfcorehdr', at, place - stated);
   }
   for (const at of elfcorehdrs) add('elfcorehdr', at, MAPPED_RAM_START);
