@@ -19,6 +19,7 @@ import { closeTarget, openTarget, type PatchTarget } from '../../patch/target.js
 import type { Context } from '../command.js';
 import { openOptions } from '../open-image.js';
 import type { ImageOptions } from '../options/image-options.js';
+import { searching } from '../progress-of.js';
 
 /** A running guest, and where the memory is that its kdump image lies in. */
 export interface GuestSession {
@@ -138,7 +139,7 @@ export interface GuestPatch {
  * @throws KdumpError as planning and patching do; the guest runs again
  */
 export async function patchGuest(
-  { fileSystem, console }: Context,
+  { fileSystem, console, progress }: Context,
   { qmp, path, imageOptions, isChosenByQemu }: GuestSession,
   planFor: (image: KdumpImage) => Plan,
   { isDryRun = false, live = false, force = false, undo }: GuestPatchOptions = {},
@@ -159,7 +160,9 @@ export async function patchGuest(
     // The path may lead elsewhere by now.
     if (isChosenByQemu) refuseForeign(fileSystem, qmp.path, path, target.status);
     await takeBackInterrupted(target, qmp, console, refuseOthers);
-    const plan = planFor(readImage(target.file, openOptions(fileSystem, path, imageOptions)));
+    const open = openOptions(fileSystem, path, imageOptions);
+    const work = searching(fileSystem, path, open.crashKernel ?? open.crashKernelRanges?.at(-1));
+    const plan = planFor(progress.during(work, () => readImage(target.file, open)));
     if (isDryRun || isNothingToDo(plan)) return { plan, written: 0, pausedMs: 0 };
     refuseOthers();
     if (undo === undefined) return await writeWhilePaused(target, qmp, plan);

@@ -17,6 +17,7 @@ import type { WatchOptions } from '../options/watch-options.js';
 import { devicesOfGuest, patchGuest, type GuestSession } from '../guest/guest-session.js';
 import { openForPatchingFrom, openImageFrom } from '../open-image.js';
 import { NO_PROGRESS } from '../progress.js';
+import type { EndSignals } from './end-signals.js';
 
 /** What became of a burst. */
 export interface PatchedBurst {
@@ -43,7 +44,7 @@ interface Patched {
 }
 
 /** @throws KdumpError when the image cannot be opened */
-export function openPatcher(context: Context, image: string | GuestSession, options: WatchOptions): BurstPatcher {
+export function openPatcher(context: Context, image: string | GuestSession, options: WatchOptions, signals: EndSignals): BurstPatcher {
   const { fileSystem, console } = context;
   const guest = typeof image === 'string' ? undefined : image;
   const path = typeof image === 'string' ? image : image.path;
@@ -53,9 +54,12 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
   const blockSize =
     options.memoryBlockSize ??
     (memoryBlocks === undefined ? undefined : within({ file: memoryBlocks }, () => readBlockSize(reader, memoryBlocks)));
-  closeImage(openImageFrom(context, path, imageOptions));
+  const atStart = openImageFrom(context, path, imageOptions);
+  closeImage(atStart);
+  const isSearched = atStart.format !== 'kdump' && imageOptions.kexecLog === undefined;
+  const progress = isSearched ? signals.atOnce : NO_PROGRESS;
   // What is to be said of the place was said.
-  const silently = { fileSystem, progress: NO_PROGRESS, console: { note: () => undefined, detail: () => undefined } };
+  const silently = { fileSystem, progress, console: { note: () => undefined, detail: () => undefined } };
   const removedThreads = new Set<number>();
   const ownUpdates = new OwnUpdates();
   /** Devices that the image has, or had until an event took them away: the guest knows better than QEMU whether it uses a device. */
@@ -104,7 +108,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       bursts.push(burst);
       return burst.plan;
     };
-    const { written, pausedMs } = await patchGuest(context, session, planOnce, { isDryRun: dryRun, live: options.live, force });
+    const { written, pausedMs } = await patchGuest({ ...context, progress }, session, planOnce, { isDryRun: dryRun, live: options.live, force });
     return { burst: bursts[0] as BurstPlan, written, pausedMs };
   };
 
@@ -142,6 +146,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       try {
         const devices = guest === undefined ? undefined : await devicesOfGuest(guest, context);
         const plan = planFor(relevant, devices);
+        if (isSearched) await signals.settled();
         const { burst, written, pausedMs } = guest === undefined ? patchFile(plan) : await patchGuestFile(guest, plan);
         const { reports } = burst;
         if (guest !== undefined) ownUpdates.remember(burst.plan, written > 0);

@@ -9,6 +9,7 @@ import type { WatchOptions } from '../options/watch-options.js';
 import { DeviceWatch } from '../guest/device-watch.js';
 import { openGuest } from '../guest/guest-session.js';
 import type { Outcome } from '../outcome.js';
+import { EndSignals } from './end-signals.js';
 import { openPatcher, type BurstPatcher } from './patch-burst.js';
 import { EventPrinter } from './print-events.js';
 
@@ -20,7 +21,6 @@ const MAX_BURST = 4096;
 /** Waits before another attempt, for an image that somebody else is at, or that is being loaded anew. */
 const RETRY_MS = [200, 400, 800, 1600];
 const INTERVAL_MS = 1000;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
  * Applies events until standard input ends, or the guest does, or a signal comes; what has come by then is applied first.
@@ -34,8 +34,9 @@ export async function watch(context: Context, image: string | undefined, given: 
   const guest = options.qmp === undefined ? undefined : await openGuest(context, options.qmp, image, options);
   try {
     const printer = new EventPrinter(context.console, options.json === true);
-    const patcher = openPatcher(context, guest ?? image ?? '', options);
-    const loop = new WatchLoop(patcher, printer, options.settle ?? SETTLE_MS);
+    const signals = new EndSignals();
+    const patcher = openPatcher(context, guest ?? image ?? '', options, signals);
+    const loop = new WatchLoop(patcher, printer, signals, options.settle ?? SETTLE_MS);
     if (guest !== undefined) {
       const onChange = (): void => {
         patcher.compareGuest();
@@ -71,6 +72,7 @@ class WatchLoop {
   constructor(
     private readonly patcher: BurstPatcher,
     private readonly printer: EventPrinter,
+    private readonly signals: EndSignals,
     private readonly settleMs: number,
   ) {}
 
@@ -87,7 +89,7 @@ class WatchLoop {
       this.finished = resolve;
       this.failed = reject;
     });
-    for (const signal of SIGNALS) process.once(signal, stop);
+    this.signals.listen(stop);
     stdin.on('data', this.onData);
     stdin.once('end', () => {
       this.onEnd(endsWithInput);
@@ -111,7 +113,7 @@ class WatchLoop {
     try {
       await done;
     } finally {
-      for (const signal of SIGNALS) process.off(signal, stop);
+      this.signals.unlisten();
       clearTimeout(this.timer);
       stdin.off('data', this.onData);
       stdin.destroy();
