@@ -37,7 +37,8 @@ function begin(args: readonly string[]): Started {
   return program;
 }
 
-const bytesReadBy = ({ process }: Started): number => Number(/^rchar: (\d+)/.exec(readFileSync(`/proc/${process.pid ?? 0}/io`, 'latin1'))?.[1]);
+const bytesReadBy = ({ process }: Started): number =>
+  Number(/^rchar: (\d+)/.exec(readFileSync(`/proc/${process.pid ?? 0}/io`, 'latin1'))?.[1]);
 
 async function searches(program: Started, since = 0): Promise<void> {
   while (bytesReadBy(program) < since + READ) await sleep(10);

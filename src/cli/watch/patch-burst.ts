@@ -108,7 +108,11 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       bursts.push(burst);
       return burst.plan;
     };
-    const { written, pausedMs } = await patchGuest({ ...context, progress }, session, planOnce, { isDryRun: dryRun, live: options.live, force });
+    const { written, pausedMs } = await patchGuest({ ...context, progress }, session, planOnce, {
+      isDryRun: dryRun,
+      live: options.live,
+      force,
+    });
     return { burst: bursts[0] as BurstPlan, written, pausedMs };
   };
 
