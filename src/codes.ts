@@ -32,8 +32,14 @@ export const ERROR_CODES = {
  * - `input`: the image or another input is damaged, of the wrong kind, or of a kind not supported
  * - `refused`: the change was understood and is not made
  * - `io`: reading or writing failed
+ *
+ * @useDeclaredType
  */
 export type KdumpErrorKind = keyof typeof ERROR_CODES;
 
-/** One of {@link ERROR_CODES}. */
+/**
+ * One of {@link ERROR_CODES}.
+ *
+ * @useDeclaredType
+ */
 export type ErrorCode = (typeof ERROR_CODES)[KdumpErrorKind][number];

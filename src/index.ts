@@ -1,9 +1,14 @@
-/*
+/**
+ * Everything that `import { … } from 'kdump-hotplug'` gives, generated from the docstrings in the source. Complete programs are in the folder
+ * `examples/library` of the source, one for each capability.
+ *
  * kdump-hotplug as a library: the same capabilities as the program, without printing and without exiting. What cannot be done is thrown as a
  * KdumpError. Addresses and sizes in physical memory are bigint; ranges are half-open.
  *
- * Each comment below begins a section of docs/api.md, which is generated from here.
+ * @packageDocumentation
  */
+
+// Each line comment below begins a section of docs/api.md, which is generated from here.
 
 // Open an image
 export { closeImage, openImage, type OpenImageOptions } from './image/open.js';

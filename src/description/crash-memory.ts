@@ -11,7 +11,7 @@ export type CrashMemoryKind = 'ram' | 'backup' | 'firmware';
 /** A PT_LOAD of the dump. */
 export interface CrashMemoryRange {
   readonly kind: CrashMemoryKind;
-  /** At its true size where the kernel wrote one byte too many, see {@link isOneByteTooLong}. */
+  /** At its true size where the kernel wrote one byte too many, see `isOneByteTooLong`. */
   readonly range: Range;
   readonly programHeader: ProgramHeader;
 }

@@ -43,10 +43,24 @@ const SECTION_HEADER_FIELDS = [
   ['entsize', 8],
 ] as const;
 
-/** The fields of Elf64_Ehdr behind e_ident, without the `e_` of their names. */
+/**
+ * The fields of Elf64_Ehdr behind e_ident, without the `e_` of their names.
+ *
+ * @interface
+ */
 export type ElfHeaderFields = RecordOf<typeof ELF_HEADER_FIELDS>;
-/** An Elf64_Phdr, without the `p_` of the names. In an elfcorehdr `offset` is a physical address of the crashed kernel. */
-export type ProgramHeader = Readonly<RecordOf<typeof PROGRAM_HEADER_FIELDS>>;
+/** An Elf64_Phdr, without the `p_` of the names. */
+export interface ProgramHeader {
+  readonly type: number;
+  readonly flags: number;
+  /** In an elfcorehdr, a physical address of the crashed kernel. */
+  readonly offset: bigint;
+  readonly vaddr: bigint;
+  readonly paddr: bigint;
+  readonly filesz: bigint;
+  readonly memsz: bigint;
+  readonly align: bigint;
+}
 export type SectionHeader = Readonly<RecordOf<typeof SECTION_HEADER_FIELDS>>;
 
 export const elfHeaderFormat = new RecordFormat(ELF_HEADER_FIELDS);

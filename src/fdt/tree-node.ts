@@ -2,7 +2,9 @@
 export interface TreeNode {
   /** With its unit address. */
   readonly name: string;
+  /** The value of a property; undefined where the node has none of that name. */
   property(name: string): Uint8Array | undefined;
+  /** In their order in the tree. */
   children(): readonly TreeNode[];
 }
 

@@ -39,9 +39,15 @@ export type OpenMode = 'read' | 'modify' | 'create' | 'replace';
  * Every call throws a KdumpError `io` that names the path and the system's reason.
  */
 export interface FileSystem {
-  /** @param shown the name by which errors of this file call it, where that is not its own */
+  /**
+   * A descriptor of a file.
+   *
+   * @param shown the name by which errors of this file call it, where that is not its own
+   */
   open(path: string, mode: OpenMode, shown?: string): number;
+  /** Gives up a descriptor, of a directory too. */
   close(descriptor: number): void;
+  /** Of what is open. */
   status(descriptor: number): FileStatus;
   /** Bytes read into the whole of `into`; fewer than asked for only at the end of the file. */
   read(descriptor: number, into: Uint8Array, position: bigint | number): number;
@@ -59,6 +65,7 @@ export interface FileSystem {
   remove(path: string): void;
   /** Gives the file another name in the same file system, in place of what has that name. */
   rename(from: string, to: string): void;
+  /** Whether something has this name, a link that leads nowhere too. */
   exists(path: string): boolean;
   /** Follows links. @throws KdumpError `io` when there is nothing */
   kindOf(path: string): FileStatus['kind'];
@@ -68,7 +75,9 @@ export interface FileSystem {
   readAhead(path: string): void;
   /** All of standard input. @throws KdumpError `input` when it is longer than `limit` bytes */
   readStandardInput(limit: number): Uint8Array;
+  /** Makes a directory, and those above it that are missing. */
   makeDirectory(path: string): void;
+  /** All entries of a directory. */
   list(path: string): DirectoryEntry[];
   /**
    * Makes the open file `to` a copy of `from`, permissions too, that shares blocks with it where the file system can, and keeps its holes where it
@@ -81,6 +90,7 @@ export interface FileSystem {
   realPath(path: string): string;
   /** What a symbolic link says; undefined where there is none. */
   linkTarget(path: string): string | undefined;
+  /** A descriptor of a directory, for `sync`, `statusIn`, `openIn` and `removeIn`. */
   openDirectory(path: string): number;
   /** What has this name in the directory, links not followed; undefined for nothing. */
   statusIn(directory: number, name: string): FileStatus | undefined;
@@ -88,6 +98,7 @@ export interface FileSystem {
   openIn(directory: number, name: string, mode: OpenMode): number;
   /** As `remove`, of a name in the directory. */
   removeIn(directory: number, name: string): void;
+  /** Sets permission bits and, where this process may, the owner. */
   setAttributes(descriptor: number, attributes: Pick<FileStatus, 'user' | 'group' | 'mode'>): void;
   /** flock(2) on the descriptor without waiting; it is held until the descriptor is closed. @returns whether it was to be had */
   lock(descriptor: number, kind: 'exclusive' | 'shared'): boolean;
@@ -95,5 +106,6 @@ export interface FileSystem {
   volumeType(path: string): bigint;
   /** Nanoseconds since 1970. */
   now(): bigint;
+  /** Waits; nothing else of the thread runs meanwhile. */
   pause(milliseconds: number): void;
 }

@@ -3,7 +3,11 @@ import { byAddress, formatRange, overlaps, rangeOfSize, type Range } from '../me
 
 export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'cmdline', 'other'] as const;
 
-/** What a kexec segment is for. */
+/**
+ * What a kexec segment is for.
+ *
+ * @useDeclaredType
+ */
 export type SegmentName = (typeof SEGMENT_NAMES)[number];
 
 /** A kexec segment (struct kexec_segment, include/uapi/linux/kexec.h). */

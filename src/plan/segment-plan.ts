@@ -12,7 +12,7 @@ export interface SegmentPlan {
 /** Bytes between two places that are not worth a write of their own. */
 export const GAP = 64;
 
-/** The places where a segment's bytes change, ascending; those less than {@link GAP} bytes apart are one. Addresses are physical. */
+/** The places where a segment's bytes change, ascending; those less than `GAP` bytes apart are one. Addresses are physical. */
 export function changedRuns(plan: SegmentPlan): readonly ChangedRun[] {
   let runs = known.get(plan);
   if (runs === undefined) {

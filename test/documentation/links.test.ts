@@ -17,10 +17,10 @@ const PAGES = [
 
 const textOf = (page: string): string => readFileSync(join(ROOT, page), 'utf8').replace(/^```[\s\S]*?^```$/gm, '');
 
-/** Anchors as GitHub makes them: lower case, without punctuation, blanks to hyphens, and numbered when a heading comes again. */
+/** Anchors that are written out, and those that GitHub makes of headings: lower case, without punctuation, blanks to hyphens, and numbered when a heading comes again. */
 function anchors(page: string): Set<string> {
   const seen = new Map<string, number>();
-  const found = new Set<string>();
+  const found = new Set([...textOf(page).matchAll(/<a id="([^"]+)">/g)].map(([, id = '']) => id));
   for (const [, heading = ''] of textOf(page).matchAll(/^#{1,6} (.*)$/gm)) {
     const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
     const anchor = plain.replace(/[^\p{L}\p{N}\p{M}_\- ]/gu, '').replace(/ /g, '-');

@@ -65,6 +65,7 @@ export class PhysicalMemory {
     return this.file.path;
   }
 
+  /** Whether the file holds all of `range`. */
   holds(range: Range): boolean {
     return this.pieces(range) !== undefined;
   }
@@ -89,6 +90,7 @@ export class PhysicalMemory {
     return bytes;
   }
 
+  /** As {@link read}, into bytes of the caller. */
   readInto(into: Uint8Array, address: bigint): void {
     let done = 0;
     for (const piece of this.requirePieces(rangeOfSize(address, BigInt(into.length)))) {
