@@ -10,7 +10,7 @@ import { formatSize } from '../text/numbers.js';
 import type { Finding } from './finding.js';
 import { NO_CORES, compareCpuNodes, type CoreDifference } from './compare-cpus.js';
 import { crashKernelOf, otherBoot } from './crash-kernel.js';
-import { compareState, isCurrent, leftOutDeviceMemory, missingResources, type StateDifference } from './compare-state.js';
+import { compareState, comparedWith, isCurrent, leftOutDeviceMemory, missingResources, type StateDifference } from './compare-state.js';
 import type { MachineState } from '../machine/machine-state.js';
 import { soundFindings } from './sound.js';
 import { verifyDigest, type DigestStatus } from './verify-digest.js';
@@ -88,16 +88,16 @@ export function comparedFindings(image: KdumpImage, state: MachineState): Findin
   const { iomem, deviceTree, cpus } = state;
   if (iomem === undefined && deviceTree === undefined && cpus === undefined) return [];
   const option = cpuOption(image);
-  const isCompared = { memory: iomem !== undefined, cpus: (option === '--cpus' ? cpus : deviceTree) !== undefined };
+  const compared = comparedWith(image, state);
   const findings: Finding[] = [];
-  if (!isCompared.memory) {
+  if (!compared.memory) {
     findings.push({
       severity: 'warning',
       code: 'memory-not-compared',
       message: 'memory was not compared with the machine: give --iomem, its /proc/iomem',
     });
   }
-  if (!isCompared.cpus) {
+  if (!compared.cpus) {
     findings.push({
       severity: 'warning',
       code: 'cpus-not-compared',

@@ -45,12 +45,17 @@ export interface StateDifference {
   readonly unknownNotes: readonly Range[] | null;
 }
 
+/** What of an image a machine's state lets compare. */
+export function comparedWith({ fdt }: Pick<KdumpImage, 'fdt'>, { iomem, deviceTree, cpus }: MachineState): Compared {
+  return { memory: iomem !== undefined, cpus: (fdt === null ? cpus : deviceTree) !== undefined };
+}
+
 /** @throws KdumpError `input` when the device tree has no CPUs */
 export function compareState(image: KdumpImage, state: MachineState): StateDifference {
   const notes = compareNotes(image, state);
   const cpus = image.fdt === null ? cpusOfNotes(notes) : compareCpus(image, state);
   return {
-    compared: { memory: state.iomem !== undefined, cpus: cpus.missingCpus !== null },
+    compared: comparedWith(image, state),
     ...compareMemory(image, state),
     ...cpus,
     ...notes,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { KdumpError, printable } from '../errors.js';
+import type { Compared } from '../check/compare-state.js';
 import type { FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
 import { makeFile, refuseExisting } from '../file/new-file.js';
@@ -27,6 +28,8 @@ interface Work {
   readonly changesFor: (image: KdumpImage) => readonly Change[];
   /** What plans them, where it is not all or nothing. */
   readonly plan?: typeof planHotplug;
+  /** Where the changes come of comparing the image with a machine: what of it was compared. */
+  readonly compared?: (image: KdumpImage) => Compared;
 }
 
 /** Plans, writes unless it is a dry run, and reports. `plan` is `apply --dry-run`: both go through the same computations and checks. */
@@ -34,7 +37,7 @@ export function planAndApply(context: Context, path: string, options: ImageOptio
   const { fileSystem, console } = context;
   if (options.dryRun === true) {
     const plan = onlyPlanned(context, path, options, work);
-    report(plan, path, false, console);
+    report(plan, path, false, console, work);
     return outcomeOfPlan(plan);
   }
   const { output, saveUndo: undoFile } = options;
@@ -85,7 +88,7 @@ function patchCopy(context: Context, path: string, output: string, options: Imag
       return { plan: made, written: writePlan(fileSystem, file, made) };
     });
     if (written > 0) console.detail(`${written} bytes written and read back`);
-    report(plan, output, written > 0, console);
+    report(plan, output, written > 0, console, work);
     return plan;
   } catch (error) {
     if (undoFile !== undefined) fileSystem.remove(undoFile);
@@ -113,16 +116,16 @@ function patch({ fileSystem, console, progress }: Context, path: string, options
       undoFile === undefined || isNothingToDo(plan) ? apply() : withUndo(target, { path: undoFile, overwrite }, undoOf(plan), apply);
     if (unknownUsers > 0) console.detail(`could not look whether ${unknownUsers} processes use ${printable(path)}`);
     if (written > 0) console.detail(`${written} bytes written and read back`);
-    report(plan, path, written > 0, console);
+    report(plan, path, written > 0, console, work);
     return plan;
   } finally {
     closeTarget(target);
   }
 }
 
-function report(plan: Plan, file: string, applied: boolean, console: Console): void {
+function report(plan: Plan, file: string, applied: boolean, console: Console, { compared }: Work): void {
   console.result(
-    () => planToJson(plan, file, applied),
+    () => planToJson(plan, file, applied, compared?.(plan.image)),
     (theme) => renderPlan(plan, file, applied, theme),
   );
 }

@@ -96,7 +96,7 @@ function memoryFindings({ id, kind, range, plugged }: UnclearDevice, listed: rea
     {
       severity: 'warning',
       code: 'memory-not-compared',
-      message: `${name} has ${amount} plugged in${here === null ? '' : `, and the image lists ${formatSize(here)} there`}: which part is in use only the guest knows; give --iomem, a copy of its /proc/iomem`,
+      message: `${name} has ${amount} plugged in${here === null ? '' : `, and the image lists ${formatSize(here)} there`}: which part is in use only the guest knows; sync with --iomem, a copy of its /proc/iomem, tells`,
     },
   ];
 }
@@ -108,7 +108,7 @@ function viewFindings({ mapped }: GuestDevices): Finding[] {
       severity: 'warning',
       code: 'memory-not-compared',
       message:
-        'what memory the guest has no longer is not known: QEMU does not show where it has any; give --iomem, a copy of its /proc/iomem',
+        'what memory the guest has no longer is not known: QEMU does not show where it has any; sync with --iomem, a copy of its /proc/iomem, tells',
     },
   ];
 }
@@ -121,7 +121,7 @@ function cpuChanges(image: KdumpImage, slots: GuestDevices['cpus']): { differenc
       differences: [],
       findings: [
         notCompared(
-          `${reason}; give ${image.fdt === null ? '--cpus, a copy of its /sys/devices/system/cpu' : '--device-tree, its live device tree'}`,
+          `${reason}; sync with ${image.fdt === null ? '--cpus, a copy of its /sys/devices/system/cpu' : '--device-tree, a copy of its live device tree'}, tells`,
         ),
       ],
     };

@@ -213,13 +213,35 @@ test('an image without FDT: its CPUs are those of --cpus', async () => {
   view(BOOT);
   const unknown = await sync('--dry-run');
   expect(unknown).toMatchObject({ compared: { cpus: false } });
-  expect(unknown.findings.find(({ code }) => code === 'cpus-not-compared')?.message).toContain('give --cpus');
+  expect(unknown.findings.find(({ code }) => code === 'cpus-not-compared')?.message).toContain('--cpus');
   const cpus = join(folder, 'cpu');
   mkdirSync(join(cpus, 'cpu0'), { recursive: true });
   for (const name of ['possible', 'present', 'online']) writeFileSync(join(cpus, name), '0\n');
   writeFileSync(join(cpus, 'cpu0', 'crash_notes'), '1000000\n');
   writeFileSync(join(cpus, 'cpu0', 'crash_notes_size'), '368\n');
   expect(await sync('--dry-run', '--cpus', cpus)).toMatchObject({ compared: { cpus: true } });
+});
+
+test('watch says what of such an image is not compared, as sync does', async () => {
+  image = packedFile(join(folder, 'x86_64-watched'), build(partsOf('x86_64'))).path;
+  view(BOOT);
+  devices({ type: 'virtio-mem', data: { ...VIRTIO_MEM, size: 512 * MIB } });
+  const program = start(['watch', image, '--qmp', qemu.socket, '--interval', '50']);
+  await program.says('[cpus-not-compared]');
+  devices({ type: 'virtio-mem', data: { ...VIRTIO_MEM, size: 768 * MIB } });
+  await program.says('has 768 MiB plugged in');
+  program.process.kill('SIGTERM');
+  const { status, stderr } = await program.ended;
+  expect(status).toBe(0);
+  expect(stderr.match(/^warning: CPUs were not compared.*--cpus.*\[cpus-not-compared\]$/gm)).toHaveLength(1);
+  expect(stderr.match(/512 MiB plugged in.*\[memory-not-compared\]$/gm)).toHaveLength(1);
+});
+
+test('sync tells in JSON what was compared, with a guest or without', () => {
+  const iomem = join(folder, 'iomem-compared');
+  writeFileSync(iomem, '00000000-7fffffff : System RAM\n  20000000-3fffffff : Crash kernel\n');
+  const { stdout } = runHere(['sync', image, '-n', '--iomem', iomem, '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ compared: { memory: true, cpus: false } });
 });
 
 test('--strict without a guest: exit code 1 where not all was compared', () => {

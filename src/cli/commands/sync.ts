@@ -1,6 +1,7 @@
 import { KdumpError } from '../../errors.js';
 import { planPossible } from '../../plan/plan-possible.js';
 import { comparedFindings, leftOutFindings } from '../../check/check.js';
+import { comparedWith } from '../../check/compare-state.js';
 import { changesToState, optionsToState } from '../../plan/sync.js';
 import type { Finding } from '../../check/finding.js';
 import type { KdumpImage } from '../../image/image.js';
@@ -54,7 +55,12 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
   };
   if (qmp === undefined) {
     const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state, options).changes;
-    const outcome = planAndApply(context, requireImage(image), where, { planOptions, changesFor, plan });
+    const outcome = planAndApply(context, requireImage(image), where, {
+      planOptions,
+      changesFor,
+      plan,
+      compared: (each) => comparedWith(each, state),
+    });
     return options.strict === true && uncompared.length > 0 ? 'differs' : outcome;
   }
   return Promise.all([import('../guest/patch-guest-command.js'), import('../guest/guest-state.js')]).then(

@@ -1,6 +1,7 @@
 import { KdumpError } from '../../errors.js';
+import { devicesOf } from '../../guest/devices.js';
 import type { Context } from '../command.js';
-import { devicesOfGuest, type GuestSession } from './guest-session.js';
+import type { GuestSession } from './guest-session.js';
 
 /** Events of QEMU after which its devices may be others. It sends none when a device is added. */
 const TELLING = new Set([
@@ -40,7 +41,7 @@ export class DeviceWatch {
   }
 
   private async ask(): Promise<void> {
-    const devices = await devicesOfGuest(this.guest, this.context);
+    const devices = await devicesOf(this.guest.qmp);
     const now = JSON.stringify(devices, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
     if (now === this.seen && !this.isImageChanged()) return;
     this.seen = now;

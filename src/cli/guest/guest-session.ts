@@ -2,7 +2,6 @@ import { basename, dirname } from 'node:path';
 import { KdumpError, printable } from '../../errors.js';
 import type { FileStatus, FileSystem } from '../../file/file-system.js';
 import { notRegular } from '../../file/input-file.js';
-import { devicesOf, type GuestDevices } from '../../guest/devices.js';
 import { whilePaused } from '../../guest/paused.js';
 import { serversOf, statusAt } from '../../guest/peer.js';
 import { Qmp } from '../../guest/qmp.js';
@@ -28,8 +27,6 @@ export interface GuestSession {
   readonly imageOptions: ImageOptions;
   /** Nobody named the file but QEMU. */
   readonly isChosenByQemu: boolean;
-  /** Devices of which it was said that QEMU does not know all. */
-  readonly told: Set<string>;
 }
 
 /**
@@ -61,29 +58,11 @@ export async function openGuest(
       path: image ?? file?.path ?? '',
       imageOptions: { ...options, ...ownMap },
       isChosenByQemu: image === undefined,
-      told: new Set(),
     };
   } catch (error) {
     qmp.close();
     throw error;
   }
-}
-
-/** What the guest has plugged in. What QEMU cannot tell is said once. */
-export async function devicesOfGuest({ qmp, path, told }: GuestSession, { console }: Context): Promise<GuestDevices> {
-  const devices = await devicesOf(qmp);
-  if (devices.mapped === null && !told.has('')) {
-    told.add('');
-    console.note(`${printable(path)}: QEMU does not show where the guest has memory: nothing is taken for gone`);
-  }
-  for (const { id, kind } of devices.unclear) {
-    if (told.has(id)) continue;
-    told.add(id);
-    console.note(
-      `${printable(path)}: how much of the ${printable(kind)} device ${printable(id)} is in use only the guest knows: it is left out`,
-    );
-  }
-  return devices;
 }
 
 /** @throws KdumpError `input` when it is none: opening a device, such as a watchdog, can have effects */

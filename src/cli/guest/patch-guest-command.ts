@@ -1,11 +1,12 @@
 import { KdumpError, printable } from '../../errors.js';
+import type { Compared } from '../../check/compare-state.js';
 import type { Finding } from '../../check/finding.js';
-import { nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
+import { devicesOf, nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { planHotplug, type PlanOptions } from '../../plan/plan.js';
 import type { KdumpImage } from '../../image/image.js';
 import type { Change } from '../../machine/change.js';
 import type { Context } from '../command.js';
-import { devicesOfGuest, openGuest, patchGuest } from './guest-session.js';
+import { openGuest, patchGuest } from './guest-session.js';
 import { planToJson } from '../render/json.js';
 import type { ImageOptions } from '../options/image-options.js';
 import type { Outcome } from '../outcome.js';
@@ -17,7 +18,7 @@ import { renderPlan } from '../render/render-plan.js';
 export interface GuestChanges {
   readonly changes: readonly Change[];
   /** Where the image was compared with something: whether all of it was. */
-  readonly compared?: { readonly memory: boolean; readonly cpus: boolean };
+  readonly compared?: Compared;
   readonly findings?: readonly Finding[];
 }
 
@@ -43,7 +44,7 @@ export async function patchGuestCommand(
   }
   const session = await openGuest(context, options.qmp, image, options);
   try {
-    const devices = asksDevices ? await devicesOfGuest(session, context) : undefined;
+    const devices = asksDevices ? await devicesOf(session.qmp) : undefined;
     let compared: GuestChanges['compared'];
     const { plan, written, pausedMs } = await patchGuest(
       context,
@@ -64,7 +65,7 @@ export async function patchGuestCommand(
     );
     const file = session.path;
     console.result(
-      () => ({ ...planToJson(plan, file, written > 0), ...(compared === undefined ? {} : { compared }), pausedMs }),
+      () => ({ ...planToJson(plan, file, written > 0, compared), pausedMs }),
       (theme) => renderPlan(plan, file, written > 0, theme) + (written > 0 ? `\nguest paused for ${pausedMs} ms` : ''),
     );
     if (written > 0) console.detail(`${written} bytes written to ${printable(file)} and read back`);

@@ -4,6 +4,7 @@ import type { ProgramHeader } from '../../elf/records.js';
 import { textOf } from '../../fdt/cells.js';
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { CheckResult } from '../../check/check.js';
+import type { Compared } from '../../check/compare-state.js';
 import type { ImageDifference } from '../../check/diff.js';
 import type { Finding } from '../../check/finding.js';
 import type { Plan } from '../../plan/plan.js';
@@ -86,7 +87,8 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
   };
 }
 
-export function planToJson(plan: Plan, file: string, applied: boolean): object {
+/** @param compared what of the image was compared with a machine, where the changes come of that */
+export function planToJson(plan: Plan, file: string, applied: boolean, compared?: Compared): object {
   return {
     file,
     applied,
@@ -111,6 +113,7 @@ export function planToJson(plan: Plan, file: string, applied: boolean): object {
     digest: plan.digest,
     derived: plan.derived,
     findings: plan.findings,
+    ...(compared === undefined ? {} : { compared }),
   };
 }
 

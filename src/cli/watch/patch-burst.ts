@@ -1,6 +1,6 @@
 import { memoryWanted } from '../../check/crash-kernel.js';
 import { printable, within } from '../../errors.js';
-import { nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
+import { devicesOf, nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { compareGuest, pluggedIn, type GuestDifference } from '../../guest/guest-changes.js';
 import { OwnUpdates } from '../../guest/own-updates.js';
 import { directoryReader, memoryNodesIn, readDeviceTree, readIomem } from '../../machine/read-machine-state.js';
@@ -14,7 +14,7 @@ import { needsImage, type ResolveContext } from '../../watch/resolve.js';
 import type { BurstWrite, EventReport, WatchEvent } from '../../watch/event.js';
 import type { Context } from '../command.js';
 import type { WatchOptions } from '../options/watch-options.js';
-import { devicesOfGuest, patchGuest, type GuestSession } from '../guest/guest-session.js';
+import { patchGuest, type GuestSession } from '../guest/guest-session.js';
 import { openForPatchingFrom, openImageFrom } from '../open-image.js';
 import { NO_PROGRESS } from '../progress.js';
 import type { EndSignals } from './end-signals.js';
@@ -68,6 +68,8 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
   let isGuestNew = false;
   let isPatching = false;
   let isLeftAlone = false;
+  /** What was said last of what only the guest knows. */
+  let notCompared: readonly string[] = [];
   let writes = 0;
 
   const differencesOf = (opened: KdumpImage, devices: GuestDevices): GuestDifference[] => {
@@ -77,7 +79,10 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       return [];
     }
     isLeftAlone = false;
-    const { memory, cpus } = compareGuest(opened, devices);
+    const { memory, cpus, findings } = compareGuest(opened, devices);
+    for (const { severity, code, message } of findings)
+      if (!notCompared.includes(message)) console.note(`${severity}: ${printable(message)} [${code}]`);
+    notCompared = findings.map(({ message }) => message);
     return [...memory, ...cpus].filter(({ device }) => device === undefined || !settled.has(device));
   };
 
@@ -148,7 +153,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       isGuestNew = false;
       isPatching = true;
       try {
-        const devices = guest === undefined ? undefined : await devicesOfGuest(guest, context);
+        const devices = guest === undefined ? undefined : await devicesOf(guest.qmp);
         const plan = planFor(relevant, devices);
         if (isSearched) await signals.settled();
         const { burst, written, pausedMs } = guest === undefined ? patchFile(plan) : await patchGuestFile(guest, plan);
