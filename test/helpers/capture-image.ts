@@ -107,7 +107,8 @@ export class Capture {
 
   /**
    * @param covers `all`: the purgatory's digest covers the elfcorehdr and FDT too, as without kexec --hotplug
-   * @param most bytes that are generated of a segment that was not captured
+   * @param most bytes that are generated of a segment that was not captured; kernel and initrd are then no larger in memory, which hashing them
+   *   would take long for
    */
   constructor(
     readonly guest: Guest,
@@ -120,14 +121,15 @@ export class Capture {
     this.entry = entry;
     this.kexecLog = join(CAPTURES, guest, 'kexec-debug.log');
     const image = JSON.parse(readFileSync(join(CAPTURES, guest, 'image.json'), 'utf8')) as ImageJson;
+    const isLarge = (role: Role): boolean => role === 'kernel' || role === 'initrd';
     this.segments = image.segments
-      .map(({ mem, memsz, bufsz, role }) => ({
-        role: role ?? roles[mem] ?? 'other',
-        mem: BigInt(mem),
-        memsz: BigInt(memsz),
-        bufsz: BigInt(bufsz),
-      }))
+      .map(({ mem, memsz, bufsz, role: known }): CaptureSegment => {
+        const role = known ?? roles[mem] ?? 'other';
+        const sizeOf = (size: string): bigint => (isLarge(role) && Number(size) > most ? BigInt(most) : BigInt(size));
+        return { role, mem: BigInt(mem), memsz: sizeOf(memsz), bufsz: sizeOf(bufsz) };
+      })
       .sort((a, b) => (a.mem < b.mem ? -1 : 1));
+    const memszAt = (start: bigint): bigint | undefined => this.segments.find(({ mem }) => mem === start)?.memsz;
     const purgatory = image.segments.find(({ role }) => role === 'purgatory');
     this.tables =
       purgatory?.sha256Regions === undefined || purgatory.sha256Digest === undefined
@@ -138,7 +140,9 @@ export class Capture {
             regions:
               covers === 'all'
                 ? this.segments.filter(({ role }) => role !== 'purgatory').map(({ mem, memsz }) => [mem, memsz] as const)
-                : purgatory.sha256Regions.regions.map(([start, length]) => [BigInt(start), BigInt(length)] as const),
+                : purgatory.sha256Regions.regions.map(
+                    ([start, length]) => [BigInt(start), memszAt(BigInt(start)) ?? BigInt(length)] as const,
+                  ),
           };
     this.steps = readdirSync(join(CAPTURES, guest), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())

@@ -21,8 +21,18 @@ export function copyOf(name: FixtureImage, folder: string): string {
 }
 
 /** A section of a little- or big-endian ELF64 file, from its section headers: nothing of the code under test. */
-export function section(path: string, name: string): { offset: number; size: number; bytes: Buffer } {
-  const file = readFileSync(path);
+export function section(path: string, name: string): Section {
+  return sectionOf(readFileSync(path), name, path);
+}
+
+interface Section {
+  readonly offset: number;
+  readonly size: number;
+  readonly bytes: Buffer;
+}
+
+/** As {@link section}, of a file that was read already. */
+export function sectionOf(file: Buffer, name: string, path = 'the file'): Section {
   const view = new DataView(file.buffer, file.byteOffset, file.length);
   const little = file[5] === 1;
   const [headers, count, stringsAt] = [Number(view.getBigUint64(40, little)), view.getUint16(60, little), view.getUint16(62, little)];

@@ -1,5 +1,6 @@
 import { parseFdt, type Fdt } from '../../src/fdt/fdt.js';
-import { buildFdt, cells, node, prop, type Item } from '../fdt/build.js';
+import type { Range } from '../../src/memory/range.js';
+import { buildFdt, cells, node, prop, type Item, type Node, type Prop } from '../fdt/build.js';
 
 /*
  * Device trees of pseries guests with NUMA nodes, in every form that firmware tells them in; as QEMU (hw/ppc/spapr_numa.c) and PowerVM do.
@@ -24,9 +25,10 @@ const REFERENCE_POINTS = [[3, 2], [4, 3, 2, 1], [1]] as const;
 const VECTOR5 = [0x00, 0x80, 0xa0];
 const word = (value: bigint): number[] => [Number(value >> 32n), Number(value & 0xffffffffn)];
 
-export function numaTree({ lmbs, inMemoryNodes, form, table, more = [], bootargs = '' }: NumaTree): Fdt {
+/** The property of `/chosen` and the nodes that tell the NUMA nodes of memory. @param usable bytes that the capture kernel has, from 0 on */
+export function numaItems({ lmbs, inMemoryNodes, form, table }: NumaTree, usable?: bigint): { vector5: Prop; nodes: Node[] } {
   const domains = [...new Set(lmbs.filter((domain) => domain !== undefined))];
-  const memory: Item[] = [];
+  const memory: Node[] = [];
   for (let at = 0; at < inMemoryNodes; at += 1) {
     const domain = lmbs[at];
     if (domain === undefined) continue;
@@ -39,6 +41,7 @@ export function numaTree({ lmbs, inMemoryNodes, form, table, more = [], bootargs
         prop('device_type', 'memory'),
         prop('reg', [...word(start), ...word(BigInt(at + 1) * LMB - start)]),
         prop('ibm,associativity', [list.length, ...list]),
+        ...(usable === undefined ? [] : [prop('linux,usable-memory', [...word(0n), ...word(start === 0n ? usable : 0n)])]),
       ),
     );
   }
@@ -53,11 +56,9 @@ export function numaTree({ lmbs, inMemoryNodes, form, table, more = [], bootargs
       ? [entries.length, ...entries.flatMap(({ address, connector, array, flags }) => [...word(address), connector, 0, array, flags])]
       : [entries.length, ...entries.flatMap(({ address, connector, array, flags }) => [1, ...word(address), connector, array, flags])];
   const lists = domains.map((domain) => listOf(form, domain));
-  return parseFdt(
-    buildFdt([
-      prop('#address-cells', [2]),
-      prop('#size-cells', [2]),
-      node('chosen', prop('ibm,architecture-vec-5', Uint8Array.of(0x19, 0, 0x20, 0, 0, VECTOR5[form] ?? 0, 5)), prop('bootargs', bootargs)),
+  return {
+    vector5: prop('ibm,architecture-vec-5', Uint8Array.of(0x19, 0, 0x20, 0, 0, VECTOR5[form] ?? 0, 5)),
+    nodes: [
       node('rtas', prop('ibm,associativity-reference-points', [...(REFERENCE_POINTS[form] as readonly number[])])),
       ...memory,
       node(
@@ -66,7 +67,38 @@ export function numaTree({ lmbs, inMemoryNodes, form, table, more = [], bootargs
         prop('ibm,associativity-lookup-arrays', [lists.length, lists[0]?.length ?? 1, ...lists.flat()]),
         prop(table, cells(...value)),
       ),
-      ...more,
-    ]),
-  );
+    ],
+  };
+}
+
+export function numaBlob(tree: NumaTree): Uint8Array {
+  const { vector5, nodes } = numaItems(tree);
+  return buildFdt([
+    prop('#address-cells', [2]),
+    prop('#size-cells', [2]),
+    node('chosen', vector5, prop('bootargs', tree.bootargs ?? '')),
+    ...nodes,
+    ...(tree.more ?? []),
+  ]);
+}
+
+export function numaTree(tree: NumaTree): Fdt {
+  return parseFdt(numaBlob(tree));
+}
+
+/** What kexec-tools lists: each memory node, and LMBs that touch as one, of whatever nodes. */
+export function asKexecToolsLists({ lmbs, inMemoryNodes }: NumaTree): Range[] {
+  const ranges: Range[] = [];
+  const end = (at: number): bigint => BigInt(at) * LMB;
+  let open: { start: number; domain: number | undefined } | undefined;
+  for (let at = 0; at <= lmbs.length; at += 1) {
+    const domain = lmbs[at];
+    const ends = domain === undefined || at === inMemoryNodes || (at < inMemoryNodes && domain !== open?.domain);
+    if (open !== undefined && ends) {
+      ranges.push({ start: end(open.start), end: end(at) });
+      open = undefined;
+    }
+    if (domain !== undefined) open ??= { start: at, domain };
+  }
+  return ranges;
 }

@@ -7,7 +7,7 @@ import type { MemoryChange } from '../../src/machine/change.js';
 import { formatRange, rangeOfSize, type Range } from '../../src/memory/range.js';
 import { node, prop } from '../fdt/build.js';
 import { elfcorehdr, load, note } from '../helpers/elfcorehdr.js';
-import { LMB, numaTree, type NumaTree } from '../helpers/numa-tree.js';
+import { LMB, asKexecToolsLists, numaTree, type NumaTree } from '../helpers/numa-tree.js';
 import { thrown } from '../helpers/thrown.js';
 
 // memblock of the running kernel is the model: memory that touches is one region within a node, and two across nodes.
@@ -45,22 +45,6 @@ const live = (tree: NumaTree): MemoryPlanOptions => {
   });
   return { deviceTree: { root: copy(root), namesAreMadeUp: false } };
 };
-
-/** What kexec-tools lists: each memory node, and LMBs that touch as one, of whatever nodes. */
-function asKexecToolsLists({ lmbs, inMemoryNodes }: NumaTree): Range[] {
-  const ranges: Range[] = [];
-  let open: { start: number; domain: number | undefined } | undefined;
-  for (let at = 0; at <= lmbs.length; at += 1) {
-    const domain = lmbs[at];
-    const ends = domain === undefined || at === inMemoryNodes || (at < inMemoryNodes && domain !== open?.domain);
-    if (open !== undefined && ends) {
-      ranges.push(blocks(open.start, at - open.start));
-      open = undefined;
-    }
-    if (domain !== undefined) open ??= { start: at, domain };
-  }
-  return ranges;
-}
 
 /** The regions of memblock, `from-to` in LMBs. */
 function memblock(lmbs: readonly (number | undefined)[]): string[] {
