@@ -91,10 +91,10 @@ function unlistedResources(image: KdumpImage, state: MachineState): Range[] {
   const listed = ranges.map(({ range }) => toPages(range));
   if (kernelText !== null) listed.push(toPages(rangeOfSize(kernelText.paddr, kernelText.memsz)));
   const { unlisted } = image.architecture;
-  return subtract(resourcesOf(image, state), unlisted === undefined ? listed : [...listed, unlisted]);
+  return subtract(resourcesOf(image, state), [...listed, ...(state.cmaRanges ?? []), ...(unlisted === undefined ? [] : [unlisted])]);
 }
 
-/** The System RAM that a dump should hold. */
+/** The System RAM that a dump may hold. */
 function resourcesOf(image: KdumpImage, state: MachineState): Range[] {
   const { iomem = [], offlineMemory = [] } = state;
   return subtract(systemRam(iomem), [...crashKernelOf(image, state), ...offlineMemory]);

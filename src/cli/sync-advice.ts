@@ -48,12 +48,13 @@ function tried(image: KdumpImage, state: MachineState): Plan | string {
 
 /** The command with what was said of image and machine, ready for a shell. */
 function commandLine(command: string, path: string, options: ImageOptions & StateOptions): string {
-  const { iomem, deviceTree, cpus, memoryBlocks, format, base, map = [], crashKernel, kexecLog } = options;
+  const { iomem, deviceTree, cpus, memoryBlocks, cmaRanges, format, base, map = [], crashKernel, kexecLog } = options;
   const given: readonly (readonly [string, string | undefined])[] = [
     ['--iomem', iomem],
     ['--device-tree', deviceTree],
     ['--cpus', cpus],
     ['--memory-blocks', memoryBlocks],
+    ['--cma-ranges', cmaRanges],
     ['--format', format],
     ['--base', base === undefined ? undefined : hex(base)],
     ...map.map(({ fileOffset, address, size }) => ['--map', `${hex(fileOffset)}:${hex(address)}:${hex(size)}`] as const),

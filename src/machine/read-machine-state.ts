@@ -5,6 +5,7 @@ import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import { readExpected } from '../image/containers/known-files.js';
 import type { NodeRange } from '../memory/node-ranges.js';
+import { readCmaRanges } from './cma-ranges.js';
 import { deviceTreeOfFdt } from './device-tree-blob.js';
 import { readDeviceTreeDirectory, type DirectoryReader, type LiveDeviceTree } from './device-tree.js';
 import { MAX_IOMEM_TEXT, parseIomem, type IomemEntry } from './iomem.js';
@@ -20,6 +21,8 @@ export interface MachineStatePaths {
   readonly deviceTree?: string | undefined;
   /** `/sys/devices/system/memory`: which memory is offline, and of which NUMA node. */
   readonly memoryBlocks?: string | undefined;
+  /** `/sys/kernel/kexec/crash_cma_ranges`: what `crashkernel=…,cma` reserved. */
+  readonly cmaRanges?: string | undefined;
   /** `/sys/devices/system/cpu`, read as root: which CPUs there are, and where each keeps its crash notes. */
   readonly cpus?: string | undefined;
 }
@@ -35,7 +38,7 @@ const LOOKED_AT = ['cpus', 'memory', LMB_NODE, 'rtas', 'ibm,opal', 'chosen'];
  * @throws KdumpError `input` when a file is not what it should be, or a memory map shows zeros only, as to readers without privilege; `io`
  */
 export function readMachineState(fileSystem: FileSystem, paths: MachineStatePaths): MachineState {
-  const { iomem, deviceTree, memoryBlocks, cpus } = paths;
+  const { iomem, deviceTree, memoryBlocks, cmaRanges, cpus } = paths;
   return {
     iomem: iomem === undefined ? undefined : readIomem(fileSystem, iomem),
     deviceTree: deviceTree === undefined ? undefined : readDeviceTree(fileSystem, deviceTree),
@@ -43,6 +46,7 @@ export function readMachineState(fileSystem: FileSystem, paths: MachineStatePath
       memoryBlocks === undefined
         ? undefined
         : within({ file: memoryBlocks }, () => readOfflineMemory(directoryReader(fileSystem), memoryBlocks)),
+    cmaRanges: cmaRanges === undefined ? undefined : readCmaRanges(directoryReader(fileSystem), cmaRanges),
     cpus: cpus === undefined ? undefined : within({ file: cpus }, () => readMachineCpus(directoryReader(fileSystem), cpus)),
     memoryNodes: memoryBlocks === undefined ? undefined : memoryNodesIn(fileSystem, memoryBlocks),
   };

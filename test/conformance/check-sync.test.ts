@@ -363,6 +363,34 @@ test('sync says what was not compared, also where there is nothing to do', () =>
   expect(found(...WHOLE(), ...cpusOfMachine())).toEqual([]);
 });
 
+describe('memory of crashkernel=…,cma on x86_64', () => {
+  const checked = (path: string, ...args: string[]): Checked => JSON.parse(run(['check', path, ...args, '--json']).stdout) as Checked;
+  const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64')));
+
+  test('is not missing from an elfcorehdr of the kernel, which leaves it out, and not added by sync', () => {
+    const iomem = ['--iomem', RAM('00000000', '05ffffff', '02000000-02ffffff : Crash kernel')];
+    const cma = ['--cma-ranges', fileWith('04000000-04ffffff\n')];
+    expect(checked(path, ...iomem).missingMemory).toEqual([{ start: '0x4000000', size: 0x2000000 }]);
+    const { missingMemory, sync } = checked(path, ...iomem, ...cma) as Checked & { sync: { command: string } };
+    expect(missingMemory).toEqual([{ start: '0x5000000', size: 0x1000000 }]);
+    expect(sync.command).toContain(`--cma-ranges ${cma[1] ?? ''}`);
+    expect(run(['sync', '-n', path, ...iomem, ...cma]).stdout).toContain('+ memory 0x5000000-0x5ffffff');
+  });
+
+  test('is not gone where kexec-tools listed it', () => {
+    expect(checked(path, ...WHOLE(), '--cma-ranges', fileWith('03000000-03ffffff\n'))).toMatchObject({
+      missingMemory: [],
+      extraMemory: [],
+      sound: true,
+      sync: null,
+    });
+  });
+
+  test('is refused without the memory that it is part of', () => {
+    expect(run(['check', path, '--cma-ranges', fileWith('')])).toMatchObject({ status: 2 });
+  });
+});
+
 describe('what to do', () => {
   const inJson = (...args: string[]): unknown => (JSON.parse(run(['check', ...args, '--json']).stdout) as { sync: unknown }).sync;
 
