@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Majors of Node that the package says it runs on and that are maintained. */
-export const NODES = [20, 22, 24];
+export const NODES = [20, 22, 24, 26];
 
 /** A program of that Node: this one, or npm's package of it put below `folder`; else why there is none. */
 export function nodeOf(major: number, folder: string): { path: string } | { missing: string } {

@@ -23,7 +23,9 @@ beforeAll(() => {
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
   scripts: Record<string, string>;
-  repository?: unknown;
+  repository: { url: string };
+  bugs: { url: string };
+  homepage: string;
 };
 const packedManifest = (place: string): object => JSON.parse(readFileSync(join(place, 'package.json'), 'utf8')) as object;
 const paths = (): string[] => packed.files.map(({ path }) => path);
@@ -71,10 +73,12 @@ describe('contents', () => {
     expect(packed.unpackedSize).toBeLessThan(3 << 20);
   });
 
-  test('the manifest: nothing runs at install, and no repository is named', () => {
+  test('the manifest: nothing runs at install, and one repository is named', () => {
     const installing = ['preinstall', 'install', 'postinstall', 'prepare', 'prepublish', 'postpack'];
     expect(Object.keys(manifest.scripts).filter((name) => installing.includes(name))).toEqual([]);
-    expect(manifest.repository).toBeUndefined();
+    const page = /^git\+(https:.*)\.git$/.exec(manifest.repository.url)?.[1];
+    expect(page).toMatch(/\/kdump-hotplug$/);
+    expect([manifest.bugs.url, manifest.homepage]).toEqual([`${page}/issues`, `${page}#readme`]);
   });
 
   // npm links the pages of a list alone, although its documentation allows one name.
