@@ -121,7 +121,7 @@ export async function commands({ directory, peers, quick }) {
   const covered = Number(
     dense.segments
       .filter(({ name }) => ['kernel', 'backup', 'elfcorehdr', 'initrd', 'fdt'].includes(name))
-      .reduce((sum, each) => sum + each.memorySize, 0n),
+      .reduce((sum, each) => sum + each.memsz, 0n),
   );
   targets.push(
     atLeast(
@@ -313,7 +313,7 @@ export function traffic({ directory, memoryDirectory }) {
   writeMemory(memory, segmentsOf({ initrdSize: 64 * MIB }), 2 * GIB);
   const small = segmentsOf({ initrdSize: 64 * MIB });
   const table = {
-    segments: small.segments.map(({ address, memorySize, size }) => ({ mem: address, memsz: memorySize, bufsz: size })),
+    segments: small.segments.map(({ address, memsz, size }) => ({ mem: address, memsz: memsz, bufsz: size })),
     entry: undefined,
   };
   const change = { action: 'add', memory: { start: image.crashKernel[1] + 0x100000000n, end: image.crashKernel[1] + 0x110000000n } };
@@ -338,9 +338,7 @@ export async function digest({ directory, quick }) {
   const image = segmentsOf({ initrdSize: GIB, contents: 'dense', covers: ['kernel', 'backup', 'initrd'] });
   writePacked(path, image);
   const covered = Number(
-    image.segments
-      .filter(({ name }) => ['kernel', 'backup', 'initrd'].includes(name))
-      .reduce((sum, { memorySize }) => sum + memorySize, 0n),
+    image.segments.filter(({ name }) => ['kernel', 'backup', 'initrd'].includes(name)).reduce((sum, { memsz }) => sum + memsz, 0n),
   );
   const results = await together({ 'this program': worker('digest', path) }, quick ? 2 : 7, 1);
   rmSync(path);

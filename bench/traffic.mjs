@@ -32,9 +32,7 @@ export function trafficOf(path, options, change) {
   try {
     const plan = planHotplug(image, [change]);
     applyPlan(target, plan, {});
-    const sizes = image.segments
-      .filter(({ name }) => ['elfcorehdr', 'fdt', 'purgatory'].includes(name))
-      .map(({ memorySize }) => Number(memorySize));
+    const sizes = image.segments.filter(({ name }) => ['elfcorehdr', 'fdt', 'purgatory'].includes(name)).map(({ memsz }) => Number(memsz));
     return { ...counts, description: sizes.reduce((sum, size) => sum + size, 0) };
   } finally {
     closeTarget(target);

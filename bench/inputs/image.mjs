@@ -25,23 +25,20 @@ const PT_NOTE = 4;
 export function segmentsOf({ initrdSize, contents = 'sparse', covers = ['kernel', 'backup', 'initrd'], ranges = 1, notes = 8 }) {
   const fixture = openFixture();
   const bytes = Object.fromEntries(
-    fixture.segments.map(({ name, address, memorySize }) => [
-      name,
-      fixture.memory.read(address, Number(memorySize < PIECE ? memorySize : PIECE)),
-    ]),
+    fixture.segments.map(({ name, address, memsz }) => [name, fixture.memory.read(address, Number(memsz < PIECE ? memsz : PIECE))]),
   );
-  const segments = new Map(fixture.segments.map(({ name, address, memorySize }) => [name, { name, address, memorySize }]));
+  const segments = new Map(fixture.segments.map(({ name, address, memsz }) => [name, { name, address, memsz }]));
   const needed = INITRD_AT + BigInt(initrdSize) + BigInt(PAGE);
   const end = needed > CRASH_KERNEL_END ? needed : CRASH_KERNEL_END;
-  segments.set('initrd', { name: 'initrd', address: INITRD_AT, memorySize: BigInt(initrdSize) });
+  segments.set('initrd', { name: 'initrd', address: INITRD_AT, memsz: BigInt(initrdSize) });
   segments.set('fdt', { ...segments.get('fdt'), address: end - BigInt(PAGE) });
   const elfcorehdrSize = BigInt(Math.max(8, Math.ceil((64 + 56 * (ranges + notes + 64)) / PAGE)) * PAGE);
   // The elfcorehdr grows downwards into the room of the kernel, which has more than it uses.
-  const elfcorehdr = { name: 'elfcorehdr', address: segments.get('purgatory').address - elfcorehdrSize, memorySize: elfcorehdrSize };
+  const elfcorehdr = { name: 'elfcorehdr', address: segments.get('purgatory').address - elfcorehdrSize, memsz: elfcorehdrSize };
   const moved = segments.get('elfcorehdr').address - elfcorehdr.address;
   segments.set('elfcorehdr', elfcorehdr);
   segments.set('backup', { ...segments.get('backup'), address: segments.get('backup').address - moved });
-  segments.set('kernel', { ...segments.get('kernel'), memorySize: segments.get('kernel').memorySize - moved });
+  segments.set('kernel', { ...segments.get('kernel'), memsz: segments.get('kernel').memsz - moved });
 
   bytes.elfcorehdr = elfcorehdrBytes(fixture, segments.get('backup').address, end, ranges, notes);
   bytes.fdt = fdtBytes(fixture, segments, end);
@@ -89,28 +86,28 @@ export function writeMemory(path, image, size) {
 /** What `kexec -d` prints of it. */
 export function kexecLog({ segments }) {
   return segments
-    .flatMap(({ address, memorySize, size }, index) => [
+    .flatMap(({ address, memsz, size }, index) => [
       `segment[${index}].buf   = 0x1000`,
       `segment[${index}].bufsz = 0x${size.toString(16)}`,
       `segment[${index}].mem   = 0x${address.toString(16)}`,
-      `segment[${index}].memsz = 0x${memorySize.toString(16)}`,
+      `segment[${index}].memsz = 0x${memsz.toString(16)}`,
     ])
     .join('\n');
 }
 
-function sizeOf({ name, memorySize }, bytes, contents) {
-  if (name === 'initrd') return memorySize;
-  return contents === 'dense' && name === 'kernel' ? memorySize : BigInt(bytes[name].length);
+function sizeOf({ name, memsz }, bytes, contents) {
+  if (name === 'initrd') return memsz;
+  return contents === 'dense' && name === 'kernel' ? memsz : BigInt(bytes[name].length);
 }
 
 /** Pieces of a segment's contents; the rest is a hole. */
 function contentsOf(bytes, segments, contents) {
   const random = randomFillSync(Buffer.alloc(PIECE));
-  return function* pieces({ name, memorySize }) {
+  return function* pieces({ name, memsz }) {
     const fills = name === 'initrd' || name === 'kernel';
     if (!fills) yield bytes[name];
     else if (contents === 'sparse') yield bytes[name].subarray(0, 4096);
-    else for (let left = Number(memorySize); left > 0; left -= PIECE) yield random.subarray(0, Math.min(left, PIECE));
+    else for (let left = Number(memsz); left > 0; left -= PIECE) yield random.subarray(0, Math.min(left, PIECE));
   };
 }
 
@@ -152,10 +149,10 @@ function fdtBytes(fixture, segments, end) {
   };
   const place = (name) => segments.get(name);
   const sizes = {
-    initrd: place('initrd').memorySize,
-    elfcorehdr: place('elfcorehdr').memorySize,
-    backup: place('backup').memorySize,
-    fdt: segment.memorySize,
+    initrd: place('initrd').memsz,
+    elfcorehdr: place('elfcorehdr').memsz,
+    backup: place('backup').memsz,
+    fdt: segment.memsz,
   };
   const reservations = fixture.segments
     .filter(({ name }) => name in sizes)
@@ -174,7 +171,7 @@ function fdtBytes(fixture, segments, end) {
     [
       ...reservations,
       set(chosen, 'linux,initrd-start', cells(place('initrd').address)),
-      set(chosen, 'linux,initrd-end', cells(place('initrd').address + place('initrd').memorySize)),
+      set(chosen, 'linux,initrd-end', cells(place('initrd').address + place('initrd').memsz)),
       set(chosen, 'bootargs', Buffer.from(bootargs, 'latin1')),
       set(memory, 'linux,usable-memory', Buffer.concat([cells(0), cells(end)])),
     ],
@@ -195,8 +192,8 @@ function purgatoryBytes(fixture, captured, covered, pieces) {
   const zeros = Buffer.alloc(PIECE);
   covered.forEach((segment, index) => {
     bytes.writeBigUInt64LE(segment.address, tableAt + 16 * index);
-    bytes.writeBigUInt64LE(segment.memorySize, tableAt + 16 * index + 8);
-    let left = Number(segment.memorySize);
+    bytes.writeBigUInt64LE(segment.memsz, tableAt + 16 * index + 8);
+    let left = Number(segment.memsz);
     for (const piece of pieces(segment)) {
       after.update(piece);
       left -= piece.length;

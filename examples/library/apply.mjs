@@ -4,7 +4,7 @@
 import { applyPlan, closeTarget, isNothingToDo, nodeFileSystem, openForPatching, planHotplug, rangeOfSize } from 'kdump-hotplug';
 
 const [path] = process.argv.slice(2);
-// The image is locked from here until closeTarget. A patch that was interrupted before is taken back first.
+// The image is locked from here until closeTarget. A patch that was interrupted before is rolled back first.
 const { target, image } = openForPatching(nodeFileSystem, path);
 try {
   const plan = planHotplug(image, [{ action: 'add', memory: rangeOfSize(0x80000000n, 0x10000000n) }]);

@@ -11,7 +11,7 @@ try {
   saveUndo(nodeFileSystem, undoFile, target, undoOf(plan), false);
   console.log(`${applyPlan(target, plan).written} bytes written`);
   // Any time later, by any process: the image has to hold what the patch wrote.
-  console.log(`${undoPatch(target, undoFile)} bytes taken back`);
+  console.log(`${undoPatch(target, undoFile)} bytes rolled back`);
 } finally {
   closeTarget(target);
 }

@@ -26,7 +26,7 @@ export interface Architecture {
   readonly pageSizes: readonly bigint[];
   /** Whether the first PT_LOAD may map the kernel text (need_kernel_map of crash_prepare_elf64_headers). */
   readonly kernelText: boolean;
-  /** Whether RAM ranges that touch become one PT_LOAD: yes where they come from memblock, no where each System RAM resource stays. */
+  /** Whether adjacent RAM ranges become one PT_LOAD: yes where they come from memblock, no where each System RAM resource stays. */
   readonly mergesAdjacent: boolean;
   /** NUMA nodes by a device tree, where its kernel joins ranges within a node only; undefined where the tree does not show memory. */
   readonly memoryNodes?: (root: TreeNode, of: 'machine' | 'image') => MemoryNodes | undefined;
@@ -35,7 +35,7 @@ export interface Architecture {
   /** Whether its kdump images have an FDT that describes the CPUs. */
   readonly hasFdt: boolean;
   /** Memory that the kernel leaves out of the dump, wherever it is RAM. */
-  readonly unlisted?: Range;
+  readonly excluded?: Range;
   /** Why images of this architecture are not changed. */
   readonly refusesChanges?: string;
   /** Whether loaders always list the notes of all possible CPUs. */

@@ -14,10 +14,10 @@ export interface CpuCloning {
   /** Whether an id names the core that the first of its threads is in, so that ids are multiples of the number of threads. */
   readonly coresByFirstThread: boolean;
   /**
-   * What becomes of each property of the pattern, but for `reg`, phandles and `name`, which are common to all architectures.
+   * What becomes of each property of the template, but for `reg`, phandles and `name`, which are common to all architectures.
    *
    * @returns undefined for a property that stays as it is
    * @throws KdumpError `refused` when a value that has to differ cannot be derived
    */
-  derive(property: FdtProperty, pattern: Cpu, id: number, cpus: FdtNode): { value: Uint8Array; derived: string } | undefined;
+  derive(property: FdtProperty, template: Cpu, id: number, cpus: FdtNode): { value: Uint8Array; derived: string } | undefined;
 }

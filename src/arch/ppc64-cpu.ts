@@ -12,18 +12,18 @@ export const SERVERS = 'ibm,ppc-interrupt-server#s';
 export const ppc64Cpus: CpuCloning = {
   coresByFirstThread: true,
 
-  derive({ name, value }: FdtProperty, pattern: Cpu, id: number, cpus: FdtNode) {
+  derive({ name, value }: FdtProperty, template: Cpu, id: number, cpus: FdtNode) {
     switch (name) {
       case SERVERS:
         return {
-          value: encodeU32List(cellsOf(value).map((server) => moved(name, server, pattern, id))),
+          value: encodeU32List(cellsOf(value).map((server) => moved(name, server, template, id))),
           derived: 'id of each thread',
         };
       case 'ibm,ppc-interrupt-gserver#s':
         // Pairs of server number and distribution queue.
         return {
-          value: encodeU32List(cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, pattern, id) : cell))),
-          derived: 'id of each thread, with the queue of the pattern',
+          value: encodeU32List(cellsOf(value).map((cell, index) => (index % 2 === 0 ? moved(name, cell, template, id) : cell))),
+          derived: 'id of each thread, with the queue of the template',
         };
       case 'ibm,my-drc-index': {
         const { index, how } = drcIndex(cpus, id);
@@ -32,7 +32,7 @@ export const ppc64Cpus: CpuCloning = {
       case 'ibm,associativity': {
         // The last domain is the CPU itself where firmware numbers them so.
         const cells = cellsOf(value);
-        if (cells.at(-1) !== pattern.id || pattern.id === 0) return undefined;
+        if (cells.at(-1) !== template.id || template.id === 0) return undefined;
         return { value: encodeU32List([...cells.slice(0, -1), id]), derived: 'the last domain is the CPU' };
       }
       default:
@@ -45,13 +45,13 @@ function cellsOf(value: Uint8Array): number[] {
   return Array.from({ length: value.length / 4 }, (_, index) => u32At(value, index));
 }
 
-function moved(name: string, server: number, pattern: Cpu, id: number): number {
-  const thread = server - pattern.id;
-  if (thread < 0 || thread >= pattern.threads.length) {
+function moved(name: string, server: number, template: Cpu, id: number): number {
+  const thread = server - template.id;
+  if (thread < 0 || thread >= template.threads.length) {
     throw new KdumpError('refused', `cannot derive ${name} of CPU ${id}`, {
       segment: 'fdt',
-      found: `server ${hex(server)} in the node of CPU ${pattern.id}`,
-      expected: `${hex(pattern.id)} and on`,
+      found: `server ${hex(server)} in the node of CPU ${template.id}`,
+      expected: `${hex(template.id)} and on`,
       remedy: 'give --device-tree, or the value in "properties" of a change file',
     });
   }

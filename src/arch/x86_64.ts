@@ -12,7 +12,7 @@ export const x86_64: Architecture = {
   hasFdt: false,
   alwaysHasPurgatory: true,
   // The kernel leaves the first MiB out (crash_exclude_mem_range in elf_header_exclude_ranges); kexec-tools lists it as backup.
-  unlisted: { start: 0n, end: 0x100000n },
+  excluded: { start: 0n, end: 0x100000n },
   kernelKeepsRemovedMemory: true,
   kernelDropsBackup: true,
 };

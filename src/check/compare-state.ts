@@ -26,7 +26,7 @@ export interface CpuNote extends CrashNotes {
 /** What differs between an image and a machine. Lists of what was not compared are null. */
 export interface StateDifference {
   readonly compared: Compared;
-  /** RAM that a dump would miss; what touches is one range. Memory of devices, which it has to leave out, is not in it. */
+  /** RAM that a dump would miss; adjacent ranges are one. Memory of devices, which it has to leave out, is not in it. */
   readonly missingMemory: readonly Range[] | null;
   /** Memory that the image lists and the machine does not have, or has taken offline. */
   readonly extraMemory: readonly Range[] | null;
@@ -90,8 +90,8 @@ function unlistedResources(image: KdumpImage, state: MachineState): Range[] {
   const { ranges, kernelText } = crashMemoryOf(image);
   const listed = ranges.map(({ range }) => toPages(range));
   if (kernelText !== null) listed.push(toPages(rangeOfSize(kernelText.paddr, kernelText.memsz)));
-  const { unlisted } = image.architecture;
-  return subtract(resourcesOf(image, state), [...listed, ...(state.cmaRanges ?? []), ...(unlisted === undefined ? [] : [unlisted])]);
+  const { excluded } = image.architecture;
+  return subtract(resourcesOf(image, state), [...listed, ...(state.cmaRanges ?? []), ...(excluded === undefined ? [] : [excluded])]);
 }
 
 /** The System RAM that a dump may hold. */

@@ -15,9 +15,9 @@ export function crashKernelOf(image: KdumpImage, state: MachineState): Range[] {
 
 /** What of a machine a dump should have: its System RAM, without what is offline, the crashkernel ranges, and what the architecture never dumps. */
 export function memoryWanted(image: KdumpImage, state: MachineState & { readonly iomem: readonly IomemEntry[] }): Range[] {
-  const { unlisted } = image.architecture;
+  const { excluded } = image.architecture;
   const { offlineMemory = [], cmaRanges = [] } = state;
-  const leftOut = [...crashKernelOf(image, state), ...offlineMemory, ...cmaRanges, ...(unlisted === undefined ? [] : [unlisted])];
+  const leftOut = [...crashKernelOf(image, state), ...offlineMemory, ...cmaRanges, ...(excluded === undefined ? [] : [excluded])];
   return subtract(systemRam(state.iomem), leftOut);
 }
 

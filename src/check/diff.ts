@@ -125,7 +125,7 @@ function differingSegments(before: KdumpImage, after: KdumpImage): SegmentName[]
     [after, before],
   ] as const) {
     for (const segment of compared(one)) {
-      const match = compared(other).find(({ address, memorySize }) => address === segment.address && memorySize === segment.memorySize);
+      const match = compared(other).find(({ address, memsz }) => address === segment.address && memsz === segment.memsz);
       if (match === undefined || (one === before && !sameContents(before, after, segmentRange(segment)))) names.add(segment.name);
     }
   }

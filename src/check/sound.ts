@@ -202,12 +202,12 @@ function reservationFindings(image: KdumpImage): Finding[] {
         `the memory reservation block keeps ${hex(reserved.size)} bytes of the elfcorehdr clear, which has ${hex(used)}: the capture kernel may overwrite the rest before reading it`,
       ),
     );
-  } else if (reserved !== undefined && reserved.size < elfcorehdr.segment.memorySize) {
+  } else if (reserved !== undefined && reserved.size < elfcorehdr.segment.memsz) {
     findings.push(
       finding(
         'info',
         'elfcorehdr-reservation-short',
-        `the FDT reserves ${formatSize(reserved.size)} of the elfcorehdr's ${formatSize(elfcorehdr.segment.memorySize)}: enough for now, and apply reserves more when the elfcorehdr grows`,
+        `the FDT reserves ${formatSize(reserved.size)} of the elfcorehdr's ${formatSize(elfcorehdr.segment.memsz)}: enough for now, and apply reserves more when the elfcorehdr grows`,
       ),
     );
   }

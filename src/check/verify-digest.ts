@@ -9,7 +9,7 @@ export type DigestStatus = 'match' | 'mismatch' | 'absent' | 'unchecked';
 export function verifyDigest({ memory, purgatory }: KdumpImage): Exclude<DigestStatus, 'unchecked'> {
   if (purgatory?.regions == null) return 'absent';
   const { before } = regionDigests(memory, purgatory.regions.regions, []);
-  const bytes = memory.read(purgatory.segment.address, Number(purgatory.segment.memorySize));
+  const bytes = memory.read(purgatory.segment.address, Number(purgatory.segment.memsz));
   return findDigest(bytes, before) === undefined ? 'mismatch' : 'match';
 }
 

@@ -55,7 +55,7 @@ export function examplesOf(command: string): readonly Example[] {
       ['one HTML page about an image', 'kdump-hotplug report image.kdump -o report.html'],
       ['and what of a machine it misses', 'kdump-hotplug report image.kdump -o report.html --iomem iomem.txt --device-tree device-tree'],
     ],
-    undo: [['take back what apply --save-undo image.undo did', 'kdump-hotplug undo image.kdump image.undo']],
+    undo: [['undo what apply --save-undo image.undo did', 'kdump-hotplug undo image.kdump image.undo']],
     recover: [['after a crash or a full disk', 'kdump-hotplug recover image.kdump']],
     diff: [['what did a patch, or the kernel, change?', 'kdump-hotplug diff before.kdump after.kdump']],
     capture: [

@@ -22,7 +22,7 @@ export function hashing({ purgatory }: KdumpImage): Work {
 }
 
 export function comparing(before: KdumpImage, after: KdumpImage): Work {
-  const size = ({ segments }: KdumpImage): number => segments.reduce((sum, { memorySize }) => sum + Number(memorySize), 0);
+  const size = ({ segments }: KdumpImage): number => segments.reduce((sum, { memsz }) => sum + Number(memsz), 0);
   return { what: 'comparing', counts: 'read', total: () => size(before) + size(after) };
 }
 

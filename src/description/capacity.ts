@@ -15,7 +15,7 @@ export interface Capacity {
 /** How much more fits `image`. @throws KdumpError `input` when a CPU node of the FDT is damaged */
 export function capacityOf(image: KdumpImage): Capacity {
   const { segment, contents } = image.elfcorehdr;
-  const memoryRanges = Math.max(0, programHeaderCapacity(segment.memorySize) - tableOf(contents).length);
+  const memoryRanges = Math.max(0, programHeaderCapacity(segment.memsz) - tableOf(contents).length);
   if (image.fdt === null) return { memoryRanges, cpus: null };
   const last = knownCpus(image).at(-1);
   const free = fdtFreeSize(image.fdt);
@@ -24,7 +24,7 @@ export function capacityOf(image: KdumpImage): Capacity {
 
 /** Bytes that the FDT can still grow by: what is free inside totalsize, and what its segment has behind that. */
 export function fdtFreeSize({ segment, tree }: NonNullable<KdumpImage['fdt']>): number {
-  return Math.max(tree.header.totalSize, Number(segment.memorySize)) - tree.usedSize;
+  return Math.max(tree.header.totalSize, Number(segment.memsz)) - tree.usedSize;
 }
 
 /** The CPUs of the FDT; none where it has no /cpus. */

@@ -9,7 +9,7 @@ const TWO_32 = 0x100000000;
 
 /** The RAM that an elfcorehdr lists, ascending, each range made when it is looked at. */
 export class RamRanges implements StoredRanges {
-  readonly touch: boolean;
+  readonly hasAdjacent: boolean;
   /** Indexes of program headers. */
   private readonly indexes: Uint32Array;
   /** Of the first one that overlaps the next; -1 for none. */
@@ -27,14 +27,14 @@ export class RamRanges implements StoredRanges {
     this.indexes = indexes.subarray(0, length);
     if (!this.isAscending()) this.indexes.sort((a, b) => this.compareStarts(a, b) || a - b);
     let firstOverlap = -1;
-    let touch = false;
+    let hasAdjacent = false;
     for (let at = length - 2; at >= 0; at -= 1) {
       const distance = this.gapBehind(at);
       if (distance < 0) firstOverlap = at;
-      else if (distance === 0) touch = true;
+      else if (distance === 0) hasAdjacent = true;
     }
     this.firstOverlap = firstOverlap;
-    this.touch = touch;
+    this.hasAdjacent = hasAdjacent;
   }
 
   get length(): number {

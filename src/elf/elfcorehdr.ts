@@ -36,9 +36,9 @@ function elfcorehdrOf(header: ElfHeader, table: ProgramHeaderTable): Elfcorehdr 
   return contents;
 }
 
-/** Program headers that fit `memorySize` bytes of segment, and that e_phnum can count. */
-export function programHeaderCapacity(memorySize: bigint): number {
-  const room = memorySize < ELF_HEADER_SIZE ? 0n : (memorySize - BigInt(ELF_HEADER_SIZE)) / BigInt(PROGRAM_HEADER_SIZE);
+/** Program headers that fit `memsz` bytes of segment, and that e_phnum can count. */
+export function programHeaderCapacity(memsz: bigint): number {
+  const room = memsz < ELF_HEADER_SIZE ? 0n : (memsz - BigInt(ELF_HEADER_SIZE)) / BigInt(PROGRAM_HEADER_SIZE);
   return room < PN_XNUM - 1 ? Number(room) : PN_XNUM - 1;
 }
 

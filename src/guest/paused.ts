@@ -11,7 +11,7 @@ export interface Paused<T> {
 
 /** How long a guest stands still at most, whatever becomes of this process. */
 export const PAUSE_DEADLINE_S = 10;
-/** No first byte is written later than this. What was begun may take the rest of the time, to be finished or taken back. */
+/** No first byte is written later than this. What was begun may take the rest of the time, to be finished or rolled back. */
 const LATEST_START_MS = 5000;
 /** SIGTSTP too: a terminal's Ctrl-Z would stop this process in the pause. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGTSTP'] as const;

@@ -30,7 +30,7 @@ if [ $status -ne 0 ]; then
   read -r pid name state parent rest </proc/$$/stat
   if [ "$parent" = $PPID ]; then
     kill -KILL $PPID
-    echo "kdump-hotplug: the guest stood still for $1 s: this program was ended, and the guest resumed; the next command with --qmp takes back what is half written" >&2
+    echo "kdump-hotplug: the guest stood still for $1 s: this program was ended, and the guest resumed; the next command with --qmp rolls back what is half written" >&2
     timeout -s KILL 2 cat >/dev/null
   fi
 fi

@@ -33,7 +33,7 @@ export interface KdumpImage {
   /** Whether `segments` is the whole table; false when they were found by their content, which may have missed one. */
   readonly isComplete: boolean;
   /** How each thing that is not stated anywhere was derived. */
-  readonly notes: readonly string[];
+  readonly provenance: readonly string[];
   /** Whether a patch of the file was interrupted: this is what `recover` will make of it. Null where its journal could not be looked for. */
   readonly isInterrupted: boolean | null;
 }

@@ -66,7 +66,7 @@ export function readImage(file: InputFile, options: OpenImageOptions): KdumpImag
 }
 
 /** How a container's memory is read, for those that do not say themselves where the segments are. */
-const MEMORY_OF: Readonly<Record<Exclude<ImageFormat, 'kdump'>, (file: InputFile, options: OpenImageOptions) => PhysicalMemory>> = {
+const MEMORY_OF: Readonly<Record<Exclude<ImageFormat, 'packed'>, (file: InputFile, options: OpenImageOptions) => PhysicalMemory>> = {
   'elf-core': elfCoreMemory,
   raw: rawMemory,
 };
@@ -82,12 +82,12 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
       remedy: '--map has an address for each piece',
     });
   }
-  if (format === 'kdump') {
+  if (format === 'packed') {
     if (options.segmentTable !== undefined)
       throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
     const packed = readPacked(file);
     const description = readDescription(packed.memory, packed.segments);
-    return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, notes: [] }, options);
+    return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, provenance: [] }, options);
   }
   const memory = MEMORY_OF[format](file, options);
   const found = options.segmentTable === undefined ? search(memory, options, format !== 'raw') : imageInTable(memory, options.segmentTable);
@@ -106,7 +106,7 @@ function search(memory: PhysicalMemory, { crashKernel, crashKernelRanges = [] }:
     const found = findImage(memory, undefined, isPlaced);
     return {
       ...found,
-      notes: [`found in all memory, since the machine's crashkernel range ${formatRange(likely)} holds none`, ...found.notes],
+      provenance: [`found in all memory, since the machine's crashkernel range ${formatRange(likely)} holds none`, ...found.provenance],
     };
   }
 }
@@ -141,7 +141,7 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     fdt,
     purgatory: purgatory === undefined ? null : purgatoryOf(memory, purgatory, segments, crashKernel, byteOrder),
     isComplete: found.isComplete,
-    notes: found.notes,
+    provenance: found.provenance,
     isInterrupted: memory.file.isInterrupted,
   };
 }
@@ -172,8 +172,8 @@ function purgatoryOf(
   crashKernel: Range | null,
   order: ByteOrder,
 ): KdumpImage['purgatory'] {
-  if (segment.memorySize > MAX_PURGATORY) return { segment, regions: null, hasForeignTable: false };
-  const bytes = memory.readOnce(segment.address, Number(segment.memorySize));
+  if (segment.memsz > MAX_PURGATORY) return { segment, regions: null, hasForeignTable: false };
+  const bytes = memory.readOnce(segment.address, Number(segment.memsz));
   const regions = findRegionTable(bytes, segment.address, segments.map(segmentRange), order) ?? null;
   const hasForeignTable =
     regions === null && crashKernel !== null && findRegionTableByShape(bytes, segment.address, crashKernel, [], order) !== undefined;
@@ -181,6 +181,6 @@ function purgatoryOf(
 }
 
 function pageSize(architecture: Architecture, segments: readonly Segment[]): bigint | null {
-  const fits = (size: bigint): boolean => segments.every((segment) => segment.address % size === 0n && segment.memorySize % size === 0n);
+  const fits = (size: bigint): boolean => segments.every((segment) => segment.address % size === 0n && segment.memsz % size === 0n);
   return architecture.pageSizes.find(fits) ?? null;
 }

@@ -29,10 +29,10 @@ export function readDescription(memory: PhysicalMemory, segments: readonly Segme
 
 function inSegment<T>(
   memory: PhysicalMemory,
-  { name, address, memorySize }: Segment,
+  { name, address, memsz }: Segment,
   read: (memory: PhysicalMemory, address: bigint, room: bigint) => T,
 ): T {
-  return within({ segment: name }, () => read(memory, address, memorySize));
+  return within({ segment: name }, () => read(memory, address, memsz));
 }
 
 /** The elfcorehdr in the `room` bytes from `address`: only its header and program headers are read. @throws KdumpError `input` */

@@ -1,7 +1,7 @@
 import { KdumpError, hex } from '../errors.js';
 import { byAddress, formatRange, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 
-export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'cmdline', 'other'] as const;
+export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'boot-params', 'other'] as const;
 
 /**
  * What a kexec segment is for.
@@ -10,15 +10,23 @@ export const SEGMENT_NAMES = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgator
  */
 export type SegmentName = (typeof SEGMENT_NAMES)[number];
 
+/** What images, manifests and command lines of version 0.1 call `boot-params`, which holds much more than the command line. */
+const FORMER_BOOT_PARAMS = 'cmdline';
+
+/** The segment name that `text` is, undefined where it is none. */
+export function segmentNameOf(text: unknown): SegmentName | undefined {
+  return text === FORMER_BOOT_PARAMS ? 'boot-params' : SEGMENT_NAMES.find((name) => name === text);
+}
+
 /** A kexec segment (struct kexec_segment, include/uapi/linux/kexec.h). */
 export interface Segment {
   readonly name: SegmentName;
   /** `mem`: physical address. */
   readonly address: bigint;
   /** `memsz`: bytes in memory. */
-  readonly memorySize: bigint;
-  /** `bufsz`: bytes given at load, the rest of memorySize is zero; null where the source does not tell. */
-  readonly bufferSize: bigint | null;
+  readonly memsz: bigint;
+  /** `bufsz`: bytes given at load, the rest of memsz is zero; null where the source does not tell. */
+  readonly bufsz: bigint | null;
 }
 
 /** Bounds what a damaged table can make the program read, write or hash. */
@@ -31,8 +39,8 @@ export const MAX_PURGATORY = 1n << 20n;
 /** KEXEC_SEGMENT_MAX, include/linux/kexec.h and include/uapi/linux/kexec.h; so many regions the purgatory's table has, too. */
 export const MAX_SEGMENTS = 16;
 
-export function segmentRange(segment: Pick<Segment, 'address' | 'memorySize'>): Range {
-  return rangeOfSize(segment.address, segment.memorySize);
+export function segmentRange(segment: Pick<Segment, 'address' | 'memsz'>): Range {
+  return rangeOfSize(segment.address, segment.memsz);
 }
 
 /**
@@ -40,17 +48,17 @@ export function segmentRange(segment: Pick<Segment, 'address' | 'memorySize'>): 
  *
  * @throws KdumpError `input` when two overlap, one is empty, or a name that can occur once occurs twice
  */
-export function checkedSegments<T extends Pick<Segment, 'address' | 'memorySize'> & { name?: SegmentName | undefined }>(
+export function checkedSegments<T extends Pick<Segment, 'address' | 'memsz'> & { name?: SegmentName | undefined }>(
   segments: readonly T[],
 ): T[] {
   const sorted = [...segments].sort(byAddress);
   sorted.forEach((segment, index) => {
     const range = segmentRange(segment);
     const most = segment.name === 'elfcorehdr' || segment.name === 'fdt' ? MAX_DESCRIPTION : MAX_SEGMENT;
-    if (segment.memorySize > most) {
+    if (segment.memsz > most) {
       throw new KdumpError('input', 'the segment is larger than any can be', {
         segment: segment.name ?? 'segment table',
-        found: hex(segment.memorySize),
+        found: hex(segment.memsz),
         expected: `at most ${hex(most)}`,
       });
     }

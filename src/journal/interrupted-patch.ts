@@ -22,7 +22,7 @@ export interface Outcome {
  * mounted again. Where the file is another one, as after `cp -a`, its bytes have to show that taking the patch back loses nothing: a marker stands,
  * or all of them are old.
  *
- * @param forward `after` in any case
+ * @param rollForward `after` in any case
  * @param force also where somebody else wrote, or the guest whose memory it is has gone, or the file is another one whose bytes are all new
  * @throws KdumpError `refused`
  */
@@ -31,7 +31,7 @@ export function outcomeOf(
   { journal, name }: HotJournal,
   file: InputFile,
   status: FileStatus,
-  { force = false, forward = false }: { readonly force?: boolean; readonly forward?: boolean } = {},
+  { force = false, rollForward = false }: { readonly force?: boolean; readonly rollForward?: boolean } = {},
 ): Outcome {
   const { foreign, isMarked, isBefore, isAfter } = contentsOf(file, journal);
   if (!isOf(journal, status)) {
@@ -39,7 +39,7 @@ export function outcomeOf(
     if (!isMarked && !isBefore && !force) throw ofAnotherFile(file.path, name, undefined, true);
   }
   if (!force) refuseUnsafe(fileSystem, journal, file, foreign);
-  const side = forward || (isAfter && !force) ? 'after' : 'before';
+  const side = rollForward || (isAfter && !force) ? 'after' : 'before';
   return { side, isThere: side === 'after' ? isAfter : isBefore };
 }
 
@@ -47,7 +47,7 @@ function refuseUnsafe(fileSystem: FileSystem, journal: Journal, file: InputFile,
   if (journal.live && journal.bootId !== bootIdOf(fileSystem)) {
     throw new KdumpError('refused', 'the host restarted since a patch of a running guest was interrupted', {
       file: file.path,
-      remedy: 'the memory in this file is of a guest that is gone; recover --force takes the patch back all the same',
+      remedy: 'the memory in this file is of a guest that is gone; recover --force rolls the patch back all the same',
     });
   }
   if (foreign !== undefined) {
@@ -56,8 +56,8 @@ function refuseUnsafe(fileSystem: FileSystem, journal: Journal, file: InputFile,
       offset: foreign,
       found: 'a byte that is neither the old nor the new one',
       remedy:
-        'if the image was replaced, move its journal elsewhere; else recover --force takes the patch back all the same, ' +
-        'recover --forward --force finishes it. Keep copies of both',
+        'if the image was replaced, move its journal elsewhere; else recover --force rolls the patch back all the same, ' +
+        'recover --roll-forward --force rolls it forward. Keep copies of both',
     });
   }
 }
@@ -101,7 +101,7 @@ function ofAnotherFile(path: string, journalName: string, foreign: number | unde
     found: forcible ? 'another inode or time of birth, and the new bytes of that patch' : 'another file, with other bytes',
     expected: 'the file whose patch was interrupted',
     remedy: forcible
-      ? 'if journal and image belong together, recover --force takes the patch back, recover --forward --force finishes it; else move the journal elsewhere, and keep it'
+      ? 'if journal and image belong together, recover --force rolls the patch back, recover --roll-forward --force rolls it forward; else move the journal elsewhere, and keep it'
       : 'move the journal to the image that it belongs to, and keep it: it may be the only copy of the old bytes',
   });
 }

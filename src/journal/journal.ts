@@ -5,7 +5,7 @@ import { dataView } from '../bytes/byte-order.js';
 import { RecordFormat } from '../bytes/record.js';
 
 /**
- * The rollback journal of a patch (docs/journal.md): what the image had and what it is to have, so that an interrupted patch can be taken back or
+ * The rollback journal of a patch (docs/journal.md): what the image had and what it is to have, so that an interrupted patch can be rolled back or
  * finished. An undo file has the same form.
  */
 export interface Journal {

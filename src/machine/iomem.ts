@@ -79,7 +79,7 @@ export function parseIomem(text: string): IomemEntry[] {
 }
 
 /**
- * All System RAM, at whatever depth, ascending; touching ranges stay apart as the kernel keeps them.
+ * All System RAM, at whatever depth, ascending; adjacent ranges stay apart as the kernel keeps them.
  *
  * `System RAM (kmem)`, `System RAM (virtio_mem)` and the like count: a driver added that memory, and the kernel dumps it as any other
  * (mm/memory_hotplug.c, add_memory_driver_managed). `System RAM (boot alias)` is other memory a second time.

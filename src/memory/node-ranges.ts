@@ -22,7 +22,7 @@ export function combined(sources: readonly (readonly NodeRange[])[]): NodeRange[
   return joinedNodes(all);
 }
 
-/** Ranges in any order, ascending and with those of one node joined that touch or overlap. */
+/** Ranges in any order, ascending and with those of one node joined that are adjacent or overlap. */
 export function joinedNodes(ranges: readonly NodeRange[]): NodeRange[] {
   const result: NodeRange[] = [];
   for (const each of [...ranges].sort((a, b) => byStart(a.range, b.range))) {

@@ -5,7 +5,7 @@ import { byStart, containsAddress, overlaps, type Range } from './range.js';
 export interface StoredRanges {
   readonly length: number;
   /** Whether one ends where the next one starts. */
-  readonly touch: boolean;
+  readonly hasAdjacent: boolean;
   at(index: number): Range;
 }
 
@@ -19,14 +19,14 @@ export type RangePiece = Range | Stretch;
 
 const NONE: StoredRanges = {
   length: 0,
-  touch: false,
+  hasAdjacent: false,
   at() {
     throw new RangeError('no stored ranges');
   },
 };
 
 /**
- * Disjoint ranges that change, ascending. Each stays as it was added, also where it touches others, and keeps what else its object says.
+ * Disjoint ranges that change, ascending. Each stays as it was added, also where it is adjacent to others, and keeps what else its object says.
  *
  * A machine has thousands of ranges, of which a change concerns one or two: those that are stored elsewhere are looked at where a change needs
  * it, and stay stretches of indexes otherwise.
@@ -62,7 +62,7 @@ export class RangeList {
   }
 
   /**
-   * Whether every address of `range` is in the list, in one range or in several that touch.
+   * Whether every address of `range` is in the list, in one range or in several adjacent ones.
    *
    * @param others count as well
    */

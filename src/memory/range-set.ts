@@ -1,10 +1,10 @@
 import { firstWhere } from './first-where.js';
 import { byStart, sameRange, sizeOf, type Range } from './range.js';
 
-/** Disjoint ranges, ascending. Neighbours that touch may stay apart: some architectures keep them so. */
+/** Disjoint ranges, ascending. Adjacent ones may stay apart: some architectures keep them so. */
 export type RangeSet = readonly Range[];
 
-/** The same addresses as `ranges`, ascending, with everything that overlaps or touches joined. */
+/** The same addresses as `ranges`, ascending, with all that overlap or are adjacent joined. */
 export function merged(ranges: readonly Range[]): RangeSet {
   const result: Range[] = [];
   for (const range of [...ranges].sort(byStart)) {

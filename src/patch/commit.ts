@@ -87,7 +87,7 @@ export function preparePatch(target: PatchTarget, patch: Patch, { live }: Commit
       }
       fileSystem.removeIn(directory, journalNameOf(name));
     } catch (error) {
-      throw takenBack(target, touched ? records : [], patch.markers, live, error);
+      throw rolledBack(target, touched ? records : [], patch.markers, live, error);
     }
   };
   const finish = (): void => {
@@ -232,7 +232,7 @@ export function readBack(file: InputFile, writes: readonly Write[]): void {
 }
 
 /** Puts the old bytes back after a failure; where that fails too, the journal stays for `recover`. */
-function takenBack(
+function rolledBack(
   target: PatchTarget,
   records: readonly JournalRecord[],
   markers: readonly number[],

@@ -5,7 +5,7 @@ import { recover, type RecoverOptions, type Recovery } from './recover.js';
 import { closeTarget, openTarget, type PatchTarget } from './target.js';
 
 /**
- * Opens and locks the image at `path` for patching. A patch that was interrupted is taken back first. Close it with {@link closeTarget}.
+ * Opens and locks the image at `path` for patching. A patch that was interrupted is rolled back first. Close it with {@link closeTarget}.
  *
  * @throws KdumpError as {@link openTarget}, {@link recover} and {@link openImage} do
  */

@@ -79,7 +79,7 @@ export function dropUndo({ fileSystem, file }: PatchTarget, path: string, { runs
 }
 
 /**
- * Takes back the patch that the undo file at `path` was saved with. The image may be a copy by now; it has to hold what that patch wrote.
+ * Undoes the patch that the undo file at `path` was saved with. The image may be a copy by now; it has to hold what that patch wrote.
  *
  * @returns the number of bytes written
  * @throws KdumpError `input` when it is not an undo file; `refused` when the image holds something else; `io`
@@ -97,14 +97,14 @@ export function undoPatch(target: PatchTarget, path: string, { live = false, for
   for (const { position, after } of undo.records) {
     if (equalBytes(file.read(position, after.length), after)) continue;
     if (undo.records.every((each) => equalBytes(file.read(each.position, each.before.length), each.before))) {
-      throw new KdumpError('refused', 'the patch is taken back already', { file: file.path, remedy: 'nothing is left to do' });
+      throw new KdumpError('refused', 'the patch is undone already', { file: file.path, remedy: 'nothing is left to do' });
     }
-    throw new KdumpError('refused', 'the image does not hold what is to be taken back', {
+    throw new KdumpError('refused', 'the image does not hold what is to be undone', {
       file: file.path,
       offset: position,
       found: 'other bytes than the patch wrote',
       expected: `the state that ${path} was saved for`,
-      remedy: 'take back later patches first',
+      remedy: 'undo later patches first',
     });
   }
   const runs = undo.records.flatMap(({ position, before, after }) =>

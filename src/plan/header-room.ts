@@ -5,13 +5,13 @@ import type { Change } from '../machine/change.js';
 import { RangeList } from '../memory/range-list.js';
 import { merged } from '../memory/range-set.js';
 
-/** The memory that the elfcorehdr lists, of whatever kind; what touches is one. */
+/** The memory that the elfcorehdr lists, of whatever kind; adjacent ranges are one. */
 export function listedMemory(image: KdumpImage): RangeList {
   return new RangeList(merged(crashMemoryOf(image).ranges.map(({ range }) => range)));
 }
 
 /**
- * Tells which changes do not fit a full elfcorehdr, without planning each: of ranges that touch nothing every one needs a program header of its own,
+ * Tells which changes do not fit a full elfcorehdr, without planning each: of ranges that are adjacent to nothing every one needs a program header of its own,
  * so where one is refused for want of room, the others are, too.
  */
 export class HeaderRoom {
@@ -42,7 +42,7 @@ export class HeaderRoom {
   without<U extends { readonly changes: readonly Change[] }>(units: readonly U[]): ReadonlyMap<U, KdumpError> {
     const refused = new Map<U, KdumpError>();
     if (this.full === undefined) return refused;
-    // A range may touch one that is tried before it, and what may free a program header makes all after it uncertain.
+    // A range may be adjacent to one that is tried before it, and what may free a program header makes all after it uncertain.
     const tried = new RangeList([]);
     for (const unit of units) {
       if (unit.changes.some((change) => this.mayFreeOne(change))) break;

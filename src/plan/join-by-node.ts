@@ -20,7 +20,7 @@ export interface KnownNodes {
 
 export interface JoinedRanges {
   readonly pieces: readonly RangePiece[];
-  /** Ranges with a place in them where it is not known whether the parts that touch are of one node. */
+  /** Ranges with a place in them where it is not known whether the adjacent parts are of one node. */
   readonly assumed: readonly { readonly range: Range; readonly at: bigint }[];
 }
 
@@ -28,15 +28,15 @@ export interface JoinedRanges {
 interface Part extends Range {
   readonly node: number | undefined;
   readonly isAdded: boolean;
-  /** A node that it is not of: it was listed apart from memory of that node, which it touches. */
+  /** A node that it is not of: it was listed apart from adjacent memory of that node. */
   readonly otherThan: number | undefined;
 }
 
 /**
- * `pieces` as memblock keeps them: what touches is one range where it is of one NUMA node, and apart where it is not (memblock_merge_regions in
+ * `pieces` as memblock keeps them: what is adjacent is one range where it is of one NUMA node, and apart where it is not (memblock_merge_regions in
  * mm/memblock.c).
  *
- * Of memory whose node is not known: what was listed apart stays so, and what is added becomes one with what it touches.
+ * Of memory whose node is not known: what was listed apart stays so, and what is added becomes one with what it is adjacent to.
  *
  * @param pieces ascending; added ranges are {@link AddedRange}s
  */
@@ -51,8 +51,8 @@ export function joinedByNode(pieces: readonly RangePiece[], stored: StoredRanges
     if (last.assumedAt !== undefined) assumed.push({ range, at: last.assumedAt });
     last = undefined;
   };
-  // Where no two stored ranges touch, nothing touches what is still in a stretch.
-  for (const piece of stored.touch || hasSplit(stored, nodes) ? rangesOfPieces(pieces, stored) : pieces) {
+  // Where no two stored ranges are adjacent, nothing is adjacent to what is still in a stretch.
+  for (const piece of stored.hasAdjacent || hasSplit(stored, nodes) ? rangesOfPieces(pieces, stored) : pieces) {
     if (isStretch(piece)) {
       finish();
       result.push(piece);
@@ -113,7 +113,7 @@ function partsOf(range: Range | AddedRange, { ranges, only }: KnownNodes): Part[
   return parts.map((part) => ({ ...part, node: (before = part.node ?? before) }));
 }
 
-/** Whether a stored range has memory of several nodes in it, as kexec-tools lists LMBs that touch. */
+/** Whether a stored range has memory of several nodes in it, as kexec-tools lists adjacent LMBs. */
 function hasSplit(stored: StoredRanges, { ranges }: KnownNodes): boolean {
   const all = { from: 0, to: stored.length };
   return ranges.some(({ range, node }, at) => {

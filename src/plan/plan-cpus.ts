@@ -57,7 +57,7 @@ export function planCpus(image: KdumpImage, changes: readonly CpuChange[], optio
 }
 
 /** The CPU that new ones are made after, and its node without the phandles below it. */
-interface Pattern {
+interface Template {
   readonly cpu: Cpu;
   readonly node: NewNode;
   /** Names of properties of which a copy may be wrong: they tell a place, or differ between the CPUs that are there. */
@@ -78,7 +78,7 @@ class CpuPlanner {
   private readonly live: readonly LiveCpu[] | undefined;
   /** The live CPUs by id and by thread, the first of each. */
   private readonly liveById: ReadonlyMap<number, LiveCpu>;
-  private foundPattern: Pattern | undefined;
+  private foundTemplate: Template | undefined;
   private liveTreeTaken = false;
   private liveTreeChanged = false;
 
@@ -206,7 +206,7 @@ class CpuPlanner {
 
   private cloned(thread: number, id: number, given: ReadonlyMap<string, Uint8Array> | undefined): PlannedCpu {
     const { cpuThreadsProperty } = this.image.architecture;
-    const { cpu: pattern, node, uncertain } = (this.foundPattern ??= this.patternFor(thread));
+    const { cpu: template, node, uncertain } = (this.foundTemplate ??= this.templateFor(thread));
     const at = node.name.lastIndexOf('@');
     const base = at < 0 ? node.name : node.name.slice(0, at);
     const name = `${base}@${id.toString(16)}`;
@@ -217,7 +217,7 @@ class CpuPlanner {
       if (value !== undefined) properties.push({ name: property.name, value });
       else if (PHANDLES.includes(property.name)) this.note(name, property.name, 'left out: nothing refers to the new node');
       else {
-        const cloned = this.clonedProperty(property, { name, base, id, pattern });
+        const cloned = this.clonedProperty(property, { name, base, id, template });
         if (cloned === property && uncertain.has(property.name))
           this.note(name, property.name, `copied from ${node.name}, and may have to differ`);
         properties.push(cloned);
@@ -226,15 +226,15 @@ class CpuPlanner {
     const present = new Set(properties.map((property) => property.name));
     for (const [property, value] of given ?? []) if (!present.has(property)) properties.push({ name: property, value });
     this.note(name, 'all others', `copied from ${node.name}`);
-    const threads = cpuThreadsProperty === undefined ? [id] : pattern.threads.map((each) => each - pattern.id + id);
+    const threads = cpuThreadsProperty === undefined ? [id] : template.threads.map((each) => each - template.id + id);
     return { id, threads, name, added: { name, properties, children: node.children } };
   }
 
   /** The CPU that new ones are made after. @throws KdumpError `refused` when there is none, or none can be numbered like it */
-  private patternFor(thread: number): Pattern {
-    const pattern = this.before.reduce<Cpu | undefined>((best, cpu) => (best === undefined || cpu.id > best.id ? cpu : best), undefined);
-    if (pattern === undefined) throw this.refused(`cannot add CPU ${thread}`, 'no CPU node to make it after', 'one', 'give --device-tree');
-    const count = pattern.threads.length;
+  private templateFor(thread: number): Template {
+    const template = this.before.reduce<Cpu | undefined>((best, cpu) => (best === undefined || cpu.id > best.id ? cpu : best), undefined);
+    if (template === undefined) throw this.refused(`cannot add CPU ${thread}`, 'no CPU node to make it after', 'one', 'give --device-tree');
+    const count = template.threads.length;
     if (this.image.architecture.cpuCloning?.coresByFirstThread === true && this.before.some((cpu) => cpu.id % count !== 0)) {
       throw this.refused(
         `cannot add CPU ${thread}`,
@@ -243,19 +243,19 @@ class CpuPlanner {
         'give --device-tree',
       );
     }
-    const node = newNodeFrom(pattern.node);
+    const node = newNodeFrom(template.node);
     const differs = ({ name, value }: FdtProperty): boolean =>
       this.before.some((cpu) => {
         const other = cpu.node.property(name);
         return other === undefined || !equalBytes(other, value);
       });
     const uncertain = new Set(node.properties.filter((each) => PLACES.includes(each.name) || differs(each)).map(({ name }) => name));
-    return { cpu: pattern, node: { ...node, children: (node.children ?? []).map(withoutPhandles) }, uncertain };
+    return { cpu: template, node: { ...node, children: (node.children ?? []).map(withoutPhandles) }, uncertain };
   }
 
   private clonedProperty(
     property: FdtProperty,
-    { name, base, id, pattern }: { name: string; base: string; id: number; pattern: Cpu },
+    { name, base, id, template }: { name: string; base: string; id: number; template: Cpu },
   ): FdtProperty {
     if (property.name === 'reg') {
       this.note(name, 'reg', 'the CPU id');
@@ -266,7 +266,7 @@ class CpuPlanner {
       this.note(name, 'name', 'the name of the node');
       return { name: 'name', value: Buffer.from(`${base}\0`, 'latin1') };
     }
-    const derived = this.image.architecture.cpuCloning?.derive(property, pattern, id, this.parent);
+    const derived = this.image.architecture.cpuCloning?.derive(property, template, id, this.parent);
     if (derived === undefined) return property;
     this.note(name, property.name, derived.derived);
     return { name: property.name, value: derived.value };

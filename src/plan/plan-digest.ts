@@ -66,8 +66,8 @@ export function planDigest(
     regions,
     runs.map(({ address, after }) => ({ address, bytes: after })),
   );
-  const { address, memorySize } = purgatory.segment;
-  const before = image.memory.read(address, Number(memorySize));
+  const { address, memsz } = purgatory.segment;
+  const before = image.memory.read(address, Number(memsz));
   const at = findDigest(before, digests.before);
   if (at === undefined) {
     if (image.architecture.filePurgatoryIgnoresDigest === true && isFileLoaded(image)) return { outcome: 'ignored' };

@@ -23,7 +23,7 @@ export function planFdt(
 ): SegmentPlan | undefined {
   if (image.fdt === null) return undefined;
   const { segment, tree } = image.fdt;
-  const size = Number(segment.memorySize);
+  const size = Number(segment.memsz);
   const all = [...edits, ...(compat === 'linux' ? [] : elfcorehdrEdits(image, tree, elfcorehdrUsed, findings))];
   const { totalSize } = tree.header;
   // The tree was read when the image was opened; what is written is compared with the file once more.
@@ -65,13 +65,13 @@ export function planFdt(
 }
 
 function elfcorehdrEdits(image: KdumpImage, tree: Fdt, used: number, findings: Finding[]): FdtEdit[] {
-  const { address, memorySize } = image.elfcorehdr.segment;
+  const { address, memsz } = image.elfcorehdr.segment;
   const edits: FdtEdit[] = [];
   const index = tree.reservations.findIndex((entry) => entry.address === address);
   const reserved = tree.reservations[index];
   if (reserved !== undefined && reserved.size < used) {
-    edits.push({ kind: 'setReservation', index, address, size: memorySize });
-    findings.push(extended('its memory reservation entry', reserved.size, memorySize));
+    edits.push({ kind: 'setReservation', index, address, size: memsz });
+    findings.push(extended('its memory reservation entry', reserved.size, memsz));
   }
   const chosen = tree.node('/chosen');
   const property = chosen?.property('linux,elfcorehdr');
@@ -79,9 +79,9 @@ function elfcorehdrEdits(image: KdumpImage, tree: Fdt, used: number, findings: F
   const cells = readAddressCells(tree.root);
   const size = readCells(property, cells.size, cells.address);
   if (size < used) {
-    const value = new Uint8Array([...encodeCells([address], cells.address), ...encodeCells([memorySize], cells.size)]);
+    const value = new Uint8Array([...encodeCells([address], cells.address), ...encodeCells([memsz], cells.size)]);
     edits.push({ kind: 'setProperty', node: chosen, name: 'linux,elfcorehdr', value });
-    findings.push(extended('linux,elfcorehdr', size, memorySize));
+    findings.push(extended('linux,elfcorehdr', size, memsz));
   }
   return edits;
 }

@@ -164,9 +164,9 @@ function rangesOf(crash: CrashTable, kind: number): Range[] {
 /** What no dump of the machine holds: the crashkernel ranges, and what the architecture leaves out. */
 export function leftOutOf({
   crashKernelRanges,
-  architecture: { unlisted },
+  architecture: { excluded },
 }: Pick<KdumpImage, 'crashKernelRanges' | 'architecture'>): readonly Range[] {
-  return unlisted === undefined ? crashKernelRanges : [...crashKernelRanges, unlisted];
+  return excluded === undefined ? crashKernelRanges : [...crashKernelRanges, excluded];
 }
 
 function refuseAddition(ram: RangeList, memory: Range, image: KdumpImage, listedElsewhere: readonly Range[]): void {
@@ -211,7 +211,7 @@ function nodeAssumed({ range, at }: { range: Range; at: bigint }): Finding {
   return {
     severity: 'info',
     code: 'node-assumed',
-    message: `memory ${formatRange(range)} is listed as one, as the kernel does within a NUMA node: whether what touches at ${hex(at)} is of one node, nothing tells (--device-tree with the live tree does)`,
+    message: `memory ${formatRange(range)} is listed as one, as the kernel does within a NUMA node: whether the parts adjacent at ${hex(at)} are of one node, nothing tells (--device-tree with the live tree does)`,
   };
 }
 
@@ -242,7 +242,7 @@ function firmwareFindings(firmware: readonly Range[], rangeNow: (range: Range) =
 
 /**
  * remove_mem_range() of arch/powerpc/kexec/ranges.c: the right half of a split goes to the end of the list, one byte too long. It looks for one
- * range that holds `removed`; the lists that it works on have joined those that touch.
+ * range that holds `removed`; the lists that it works on have joined adjacent ones.
  *
  * @throws KdumpError `refused` when `removed` lies in more than one
  */

@@ -117,23 +117,23 @@ function refuseNoRam(image: KdumpImage, changes: readonly MemoryChange[], { iome
 
 function planElfcorehdr(image: KdumpImage, table: ProgramHeaderTable, { compat }: PlanOptions): SegmentPlan {
   const { segment, contents } = image.elfcorehdr;
-  const capacity = programHeaderCapacity(segment.memorySize);
+  const capacity = programHeaderCapacity(segment.memsz);
   const unchanged = tableOf(contents);
   const used = elfcorehdrSize(unchanged.length);
   const needed = elfcorehdrSize(table.length);
   // The kernel counts one program header more, and rounds up to 4 KiB (crash_prepare_elf64_headers in kernel/crash_core.c).
   const kernelNeeds = alignUp(BigInt(elfcorehdrSize(table.length + 1)), 0x1000n);
-  const fits = table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memorySize || table === unchanged);
+  const fits = table.length <= capacity && (compat !== 'linux' || kernelNeeds <= segment.memsz || table === unchanged);
   if (!fits) {
     throw new KdumpError('refused', 'the change does not fit the elfcorehdr', {
       code: 'no-room',
       segment: 'elfcorehdr',
       found: `${table.length} program headers, which take ${compat === 'linux' ? kernelNeeds : needed} bytes`,
-      expected: `at most ${segment.memorySize} bytes (memsz), ${capacity} program headers`,
+      expected: `at most ${segment.memsz} bytes (memsz), ${capacity} program headers`,
       remedy: 'reload the kdump image with a larger reservation (kexec --hotplug, or CONFIG_CRASH_MAX_MEMORY_RANGES)',
     });
   }
-  const size = segment.memorySize < MAX_ELFCOREHDR ? segment.memorySize : MAX_ELFCOREHDR;
+  const size = segment.memsz < MAX_ELFCOREHDR ? segment.memsz : MAX_ELFCOREHDR;
   const before = image.memory.read(segment.address, Number(size));
   const after = new Uint8Array(before);
   writeElfcorehdr(contents.header, table, after);

@@ -1,7 +1,7 @@
 import { countDifferences, differences } from '../bytes/compare.js';
 import type { SegmentName } from '../image/segment.js';
 
-/** A segment's contents as they are and as they will be, memorySize bytes each. */
+/** A segment's contents as they are and as they will be, memsz bytes each. */
 export interface SegmentPlan {
   readonly name: SegmentName;
   readonly address: bigint;

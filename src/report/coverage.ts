@@ -31,8 +31,8 @@ export function coverageSection(subject: ReportSubject): Html {
 }
 
 function machineTable(subject: ReportSubject): Html {
-  const { unlisted } = subject.image.architecture;
-  const left = unlisted === undefined ? '' : html`, nor ${address(unlisted)}, which this architecture never dumps`;
+  const { excluded } = subject.image.architecture;
+  const left = excluded === undefined ? '' : html`, nor ${address(excluded)}, which this architecture never dumps`;
   return html`${table('System RAM of the machine', RANGE_COLUMNS, rangeRows(memoryWanted(subject), ROWS.machine))}
     <p class="note">Without its crashkernel range${left}.</p>`;
 }

@@ -36,7 +36,7 @@ export function factsSection(subject: ReportSubject): Html {
       )}
     </dl>
     ${segmentTable(subject)}
-    ${subject.image.notes.length > 0 && html`<p class="note">Derived, since nothing states it: ${subject.image.notes.join('; ')}.</p>`}
+    ${subject.image.provenance.length > 0 && html`<p class="note">Derived, since nothing states it: ${subject.image.provenance.join('; ')}.</p>`}
   </section>`;
 }
 
@@ -77,7 +77,7 @@ function facts({ image, check }: ReportSubject): [string, Content][] {
     ),
     [
       'Room in the elfcorehdr',
-      `for ${counted(memoryRanges, 'more memory range')}; ${bytes(elfcorehdrSize(elfcorehdr.contents.programHeaders.length), Number(elfcorehdr.segment.memorySize))}`,
+      `for ${counted(memoryRanges, 'more memory range')}; ${bytes(elfcorehdrSize(elfcorehdr.contents.programHeaders.length), Number(elfcorehdr.segment.memsz))}`,
     ],
     ...optional(
       'Room in the FDT',
@@ -100,16 +100,16 @@ function segmentTable({ image }: ReportSubject): Html {
   const { segments, crashKernelRanges } = image;
   const covers = new Set(coveredSegments(image));
   const rows = segments.map((segment, index): Row => {
-    const { name, address: mem, memorySize, bufferSize } = segment;
+    const { name, address: mem, memsz, bufsz } = segment;
     return {
       id: ROWS.segment(index),
       cells: [
         name,
         address(segmentRange(segment)),
         html`<code>${hex(mem)}</code>`,
-        html`<code>${hex(memorySize)}</code>`,
-        formatSize(memorySize),
-        bufferSize === null ? 'not known' : html`<code>${hex(bufferSize)}</code>`,
+        html`<code>${hex(memsz)}</code>`,
+        formatSize(memsz),
+        bufsz === null ? 'not known' : html`<code>${hex(bufsz)}</code>`,
         covers.has(name) ? 'yes' : 'no',
       ],
     };

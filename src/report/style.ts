@@ -97,7 +97,7 @@ figure { margin: 1.5rem 0 0; }
 .canvas text { fill: var(--ink); }
 .rail { stroke: var(--line); stroke-width: 2; }
 .bar { stroke: none; shape-rendering: crispEdges; }
-/* A seam between ranges that touch. */
+/* A seam between adjacent ranges. */
 .bar.wide { stroke: var(--card); stroke-width: 1; }
 .ground { opacity: 1; }
 .bar.machine { fill: var(--machine); } .bar.ram { fill: var(--ram); } .bar.backup { fill: var(--backup); } .bar.firmware { fill: var(--firmware); }

@@ -105,7 +105,7 @@ function blocksOf({ entries, changes }: EntryUnit): EntryUnit[] {
 }
 
 /**
- * The changes of an event are one unit. Blocks that come one after another and touch become one range, as they are one resource of the machine:
+ * The changes of an event are one unit. Adjacent blocks that come one after another become one range, as they are one resource of the machine:
  * where the elfcorehdr keeps resources apart, blocks would take a program header each.
  */
 function unitsOf(entries: readonly Entry[]): EntryUnit[] {

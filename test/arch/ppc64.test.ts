@@ -8,7 +8,7 @@ import { thrown } from '../helpers/thrown.js';
 const names = (...list: string[]): Uint8Array => Buffer.concat([cells(list.length), Buffer.from(list.map((name) => `${name}\0`).join(''))]);
 
 /** /cpus with two cores of four threads and a connector for each of four. */
-function cpus(drcIndex = 0x10000004, ...more: Item[]): { parent: FdtNode; pattern: Parameters<typeof ppc64Cpus.derive>[1] } {
+function cpus(drcIndex = 0x10000004, ...more: Item[]): { parent: FdtNode; template: Parameters<typeof ppc64Cpus.derive>[1] } {
   const fdt = parseFdt(
     buildFdt([
       node(
@@ -23,15 +23,15 @@ function cpus(drcIndex = 0x10000004, ...more: Item[]): { parent: FdtNode; patter
     ]),
   );
   const parent = fdt.node('/cpus');
-  const pattern = parent?.children()[0];
-  if (parent === undefined || pattern === undefined) throw new Error('no /cpus');
-  return { parent, pattern: { node: pattern, id: 4, threads: [4, 5, 6, 7] } };
+  const template = parent?.children()[0];
+  if (parent === undefined || template === undefined) throw new Error('no /cpus');
+  return { parent, template: { node: template, id: 4, threads: [4, 5, 6, 7] } };
 }
 
 describe('the node of a new CPU', () => {
   const derive = (name: string, value: Uint8Array, id = 12): number[] | undefined => {
-    const { parent, pattern } = cpus();
-    const derived = ppc64Cpus.derive({ name, value }, pattern, id, parent);
+    const { parent, template } = cpus();
+    const derived = ppc64Cpus.derive({ name, value }, template, id, parent);
     if (derived === undefined) return undefined;
     const bytes = Buffer.from(derived.value);
     return Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readUInt32BE(4 * index));
@@ -47,7 +47,7 @@ describe('the node of a new CPU', () => {
     expect(derive('ibm,my-drc-index', cells(0x10000004), 8)).toEqual([0x10000008]);
   });
 
-  test('its last associativity domain follows it where the pattern’s did', () => {
+  test('its last associativity domain follows it where the template’s did', () => {
     expect(derive('ibm,associativity', cells(4, 0, 0, 0, 4))).toEqual([4, 0, 0, 0, 12]);
     expect(derive('ibm,associativity', cells(4, 0, 0, 0, 9))).toBeUndefined();
   });
@@ -59,8 +59,8 @@ describe('the node of a new CPU', () => {
 
   test('what cannot be derived is refused, with what to do', () => {
     const refusal = (name: string, value: Uint8Array, id: number, drcIndex?: number): void => {
-      const { parent, pattern } = cpus(drcIndex);
-      const error = thrown(() => ppc64Cpus.derive({ name, value }, pattern, id, parent));
+      const { parent, template } = cpus(drcIndex);
+      const error = thrown(() => ppc64Cpus.derive({ name, value }, template, id, parent));
       expect(error).toMatchObject({ kind: 'refused' });
       expect(error.message).toContain('give --device-tree');
     };

@@ -9,8 +9,8 @@ import { has, run, scratchFolder } from '../helpers/run.js';
 
 const folder = scratchFolder();
 const files = join(folder, 'files');
-const FORMATS = ['kdump', 'elf-core', 'raw'];
-const SEGMENTS = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'cmdline', 'other'];
+const FORMATS = ['packed', 'elf-core', 'raw'];
+const SEGMENTS = ['kernel', 'initrd', 'elfcorehdr', 'fdt', 'purgatory', 'backup', 'boot-params', 'other'];
 
 beforeAll(() => {
   mkdirSync(join(files, 'folder'), { recursive: true });

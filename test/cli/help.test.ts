@@ -70,7 +70,7 @@ describe('mistyped', () => {
     [['inspect', 'x', '--jsno'], /unknown option '--jsno'.*--json/],
     [['apply', 'x', '--add-memry', '1'], /unknown option '--add-memry'.*--add-memory/],
     [['--json', 'inspect', 'x'], /unknown option '--json'; options come after the command/],
-    [['inspect', 'x', '--format', 'rwa'], /'rwa' is invalid.*kdump, elf-core, raw/],
+    [['inspect', 'x', '--format', 'rwa'], /'rwa' is invalid.*packed, elf-core, raw/],
     [['extract', 'x', 'fdtt'], /'fdtt' is invalid.*fdt/],
   ])('%j', (args, words) => {
     const result = runHere(args);

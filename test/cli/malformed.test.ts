@@ -203,8 +203,8 @@ test.each([
     JSON.stringify({
       architecture: 'ppc64le',
       segments: [
-        { name: 'kernel', address: '0x400000', memorySize: '0x2000', fill: 1 },
-        { name: 'initrd', address, memorySize: '0x2000', fill: 2 },
+        { name: 'kernel', address: '0x400000', memsz: '0x2000', fill: 1 },
+        { name: 'initrd', address, memsz: '0x2000', fill: 2 },
       ],
     }),
   );

@@ -58,14 +58,14 @@ describe('inspect --json', () => {
       expectKeys(segment, {
         name: 'string',
         address: 'string',
-        memorySize: 'number',
-        bufferSize: 'number|null',
+        memsz: 'number',
+        bufsz: 'number|null',
         fileOffset: 'number|null',
       });
     }
     expectKeys(image['elfcorehdr'], {
       address: 'string',
-      memorySize: 'number',
+      memsz: 'number',
       usedSize: 'number',
       programHeaders: 'number',
       cpuNotes: 'number',
@@ -80,7 +80,7 @@ describe('inspect --json', () => {
     expectKeys((image['elfcorehdr'] as Json)['vmcoreinfo'], { address: 'string', size: 'number' });
     expectKeys(image['fdt'], {
       address: 'string',
-      memorySize: 'number',
+      memsz: 'number',
       totalSize: 'number',
       usedSize: 'number',
       freeSize: 'number',
@@ -95,14 +95,14 @@ describe('inspect --json', () => {
 
   test('values of the 64K guest, read off its captures', () => {
     expect(inspected('ppc64le-64k')).toMatchObject({
-      format: 'kdump',
+      format: 'packed',
       architecture: 'ppc64le',
       byteOrder: 'lsb',
       pageSize: 65536,
       crashKernel: { start: '0x20000000', size: 0x20000000 },
       elfcorehdr: {
         address: '0x229a0000',
-        memorySize: 0x80000,
+        memsz: 0x80000,
         usedSize: 64 + 13 * 56,
         programHeaders: 13,
         cpuNotes: 8,

@@ -12,7 +12,7 @@ const IMAGES = ['ppc64le-64k', 'ppc64le-64k-no-hotplug', 'ppc64le-4k', 'tiny-ppc
 const [hasReadelf, hasObjcopy] = [has('readelf'), has('objcopy')];
 
 interface Manifest {
-  segments: { name: string; address: string; memorySize: string }[];
+  segments: { name: string; address: string; memsz: string }[];
 }
 
 const manifestOf = (name: string): Manifest => JSON.parse(readFileSync(join(FIXTURES, 'manifests', `${name}.json`), 'utf8')) as Manifest;
@@ -75,7 +75,7 @@ describe.each(IMAGES)('%s', (name) => {
 
 describe('a manifest chooses no file outside its folder', () => {
   const image = (file: string): string =>
-    JSON.stringify({ architecture: 'ppc64le', segments: [{ name: 'initrd', address: '0x10000000', memorySize: '0x1000', file }] });
+    JSON.stringify({ architecture: 'ppc64le', segments: [{ name: 'initrd', address: '0x10000000', memsz: '0x1000', file }] });
   const place = join(folder, 'received');
   mkdirSync(join(place, 'below'), { recursive: true });
   writeFileSync(join(folder, 'secret'), 'nobody is to have this');
@@ -113,12 +113,12 @@ test('pack --segment gives what the same manifest gives', () => {
   writeFileSync(at('fdt'), capture.captured('fdt', '00-loaded'));
   writeFileSync(at('kernel'), 'not much of a kernel');
   const segments = [
-    { name: 'kernel', address: '0x20000000', memorySize: '0x10000', file: 'kernel' },
-    { name: 'elfcorehdr', address: '0x229a0000', memorySize: '0x80000', file: 'e@l+f' },
-    { name: 'fdt', address: '0x3fff0000', memorySize: '0x10000', file: 'fdt' },
+    { name: 'kernel', address: '0x20000000', memsz: '0x10000', file: 'kernel' },
+    { name: 'elfcorehdr', address: '0x229a0000', memsz: '0x80000', file: 'e@l+f' },
+    { name: 'fdt', address: '0x3fff0000', memsz: '0x10000', file: 'fdt' },
   ];
   writeFileSync(at('by-manifest.json'), JSON.stringify({ architecture: 'ppc64le', entry: '0x22a20600', segments }));
-  const options = segments.flatMap(({ name, file, address, memorySize }) => ['--segment', `${name}=${at(file)}@${address}+${memorySize}`]);
+  const options = segments.flatMap(({ name, file, address, memsz }) => ['--segment', `${name}=${at(file)}@${address}+${memsz}`]);
   expect(run(['pack', '--manifest', at('by-manifest.json'), '-o', at('by-manifest.kdump')])).toMatchObject({ status: 0, stderr: '' });
   expect(run(['pack', '--architecture', 'ppc64le', '--entry', '0x22a20600', ...options, '-o', at('by-options.kdump')])).toMatchObject({
     status: 0,

@@ -74,14 +74,14 @@ describe('inspect, capture, pack', () => {
   });
 
   test.each(ARCHITECTURES)('%s, packed', (name) => {
-    expect(valid('inspect', ['inspect', built.get(name) ?? ''])).toMatchObject({ architecture: name, format: 'kdump' });
+    expect(valid('inspect', ['inspect', built.get(name) ?? ''])).toMatchObject({ architecture: name, format: 'packed' });
   });
 
   test('raw memory and an ELF dump, where what is found is derived', () => {
     const image = build(partsOf('x86_64'));
     const raw = valid('inspect', ['inspect', ramFile(join(folder, 'x86_64.ram'), [image]).path]);
     expect(raw).toMatchObject({ format: 'raw', entry: null });
-    expect(raw['derived']).not.toEqual([]);
+    expect(raw['provenance']).not.toEqual([]);
     const core = coreFile(join(folder, 'x86_64.core'), image, [{ address: 0n, size: 0x4000000n, offset: 0x1000 }]).path;
     expect(valid('inspect', ['inspect', core])).toMatchObject({ format: 'elf-core' });
     valid('inspect', ['capture', core, '-o', join(folder, 'captured.kdump')]);

@@ -187,7 +187,7 @@ describe('plan and apply', () => {
     ]);
   });
 
-  test('a change that another one takes back is none', () => {
+  test('a change that another one rolls back is none', () => {
     const shown = lines(['plan', IMAGE, '--add-memory', '0x80000000+256M', '--remove-memory', '0x80000000+256M']);
     expect(shown.join('\n')).not.toMatch(/^[+-] memory 0x80000000/m);
     expect(shown.join('\n')).toContain('Memory in the dump');

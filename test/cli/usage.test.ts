@@ -33,7 +33,7 @@ test.each([
   ['one image for diff', ['diff', IMAGE], /after/],
   ['a missing option', ['capture', IMAGE], /--output/],
   ['an option without its value', ['inspect', IMAGE, '--kexec-log'], /--kexec-log/],
-  ['an unknown format', ['inspect', IMAGE, '--format', 'zip'], /zip.*kdump.*elf-core.*raw/],
+  ['an unknown format', ['inspect', IMAGE, '--format', 'zip'], /zip.*packed.*elf-core.*raw/],
   ['a base that is no number', ['inspect', IMAGE, '--base', '1e9'], /--base.*1e9/],
   ['a hexadecimal number without 0x', ['inspect', IMAGE, '--base', 'a0000'], /0x/],
   ['a base for a packed image', ['inspect', IMAGE, '--base', '0x1000'], /--base/],

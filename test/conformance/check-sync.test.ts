@@ -426,8 +426,8 @@ describe('what to do', () => {
     const path = join(mkdir(), "it's an image.kdump");
     packedFile(path, build(partsOf('ppc64le')));
     const iomem = RAM('00000000', '04ffffff');
-    expect(last(path, '--iomem', iomem, '--format', 'kdump', '--crash-kernel', '0x2000000-0x2ffffff')).toBe(
-      `to bring it up to date: kdump-hotplug sync '${path.replace("'", "'\\''")}' --iomem ${iomem} --format kdump --crash-kernel 0x2000000+0x1000000`,
+    expect(last(path, '--iomem', iomem, '--format', 'packed', '--crash-kernel', '0x2000000-0x2ffffff')).toBe(
+      `to bring it up to date: kdump-hotplug sync '${path.replace("'", "'\\''")}' --iomem ${iomem} --format packed --crash-kernel 0x2000000+0x1000000`,
     );
     expect(run(['sync', path, '--iomem', iomem]).status).toBe(0);
     expect(last(path, '--iomem', iomem)).not.toContain('up to date');
@@ -526,7 +526,7 @@ function lastLoad(parts: Parts): Parts['programHeaders'][number] {
   if (found === undefined) throw new Error('no load');
   return found;
 }
-function place(parts: Parts, role: 'kernel' | 'elfcorehdr' | 'fdt' | 'backup' | 'initrd'): { address: bigint; memorySize: bigint } {
+function place(parts: Parts, role: 'kernel' | 'elfcorehdr' | 'fdt' | 'backup' | 'initrd'): { address: bigint; memsz: bigint } {
   const found = parts.places.get(role);
   if (found === undefined) throw new Error(`no ${role}`);
   return found;
@@ -693,15 +693,15 @@ const FLAWS: readonly Flaw[] = [
   {
     code: 'elfcorehdr-full',
     severity: 'warning',
-    mangle: (parts) => void (place(parts, 'elfcorehdr').memorySize = BigInt(64 + 56 * parts.programHeaders.length)),
+    mangle: (parts) => void (place(parts, 'elfcorehdr').memsz = BigInt(64 + 56 * parts.programHeaders.length)),
   },
   {
     code: 'fdt-full',
     severity: 'warning',
     mangle: (parts) => {
       parts.fdtSlack = 8;
-      place(parts, 'fdt').memorySize = 0n;
-      place(parts, 'fdt').memorySize = BigInt(fdtBytes(parts).length);
+      place(parts, 'fdt').memsz = 0n;
+      place(parts, 'fdt').memsz = BigInt(fdtBytes(parts).length);
     },
   },
   { code: 'digest-mismatch', severity: 'error', mangleFile: flip },

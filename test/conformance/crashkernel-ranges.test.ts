@@ -33,7 +33,7 @@ function imageWith(architecture: 'aarch64' | 'x86_64', holes: readonly Pair[], u
   const parts = partsOf(architecture);
   const moved = HIGH[0] - parts.crashKernel.start;
   parts.crashKernel = { start: HIGH[0], end: HIGH[1] };
-  for (const [role, { address, memorySize }] of parts.places) parts.places.set(role, { address: address + moved, memorySize });
+  for (const [role, { address, memsz }] of parts.places) parts.places.set(role, { address: address + moved, memsz });
   const { linear } = parts.facts;
   const pieces = RAM.flatMap(([start, end]): ProgramHeader[] => {
     const inside = holes.filter((hole) => start <= hole[0] && hole[1] <= end).sort((a, b) => (a[0] < b[0] ? -1 : 1));

@@ -33,9 +33,9 @@ interface Inspected {
   architecture: string;
   byteOrder: string;
   crashKernel: { start: string; size: number } | null;
-  segments: { name: string; address: string; memorySize: number }[];
+  segments: { name: string; address: string; memsz: number }[];
   elfcorehdr: {
-    memorySize: number;
+    memsz: number;
     programHeaders: number;
     cpuNotes: number;
     kernelText: { start: string; virtualAddress: string } | null;
@@ -84,15 +84,15 @@ describe.skipIf(!hasTools).each([
       architecture: guest.split('-')[0],
       byteOrder: 'lsb',
       crashKernel: { start: withPurgatory ? '0xa9a00000' : '0xebc00000', size: 0x10000000 },
-      elfcorehdr: { memorySize: 0x1000, cpuNotes: 2, kernelText: { virtualAddress: `0x${kernel}` } },
+      elfcorehdr: { memsz: 0x1000, cpuNotes: 2, kernelText: { virtualAddress: `0x${kernel}` } },
       purgatory: withPurgatory ? { digest: 'match', covers: ['kernel', 'initrd', 'fdt', 'elfcorehdr'] } : null,
     });
     expect(found.fdt?.cpus.map(({ id }) => id).sort()).toEqual([0, 1]);
     // The made-up purgatory is all zeros but for a page, so what is found by its content is less than the segment.
     const isFound = (name: string): boolean => name !== 'purgatory' || way !== 'RAM file';
-    expect(
-      found.segments.map(({ name, address, memorySize }) => [name, ...(isFound(name) ? [BigInt(address), BigInt(memorySize)] : [])]),
-    ).toEqual(capture.segments.map(({ role, mem, memsz }) => [role, ...(isFound(role) ? [mem, memsz] : [])]));
+    expect(found.segments.map(({ name, address, memsz }) => [name, ...(isFound(name) ? [BigInt(address), BigInt(memsz)] : [])])).toEqual(
+      capture.segments.map(({ role, mem, memsz }) => [role, ...(isFound(role) ? [mem, memsz] : [])]),
+    );
   });
 
   test.each(WAYS)('%s: memory added, read back by readelf', (way) => {
@@ -300,7 +300,7 @@ describe.skipIf(!hasTools).each(CASES)('a built image of $architecture, $what', 
       architecture,
       byteOrder: little ? 'lsb' : 'msb',
       crashKernel: { start: `0x${parts.crashKernel.start.toString(16)}`, size: 0x1000000 },
-      elfcorehdr: { memorySize: 0x10000, cpuNotes: 2, programHeaders: parts.programHeaders.length },
+      elfcorehdr: { memsz: 0x10000, cpuNotes: 2, programHeaders: parts.programHeaders.length },
       purgatory: { digest: 'match', covers: parts.covers },
     });
     expect(found.findings.filter(({ severity }) => severity === 'error')).toEqual([]);

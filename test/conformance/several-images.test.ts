@@ -46,11 +46,11 @@ const elfcorehdrIn = ({ segments }: Inspected): bigint => BigInt(segments.find((
 function kexecLog({ segments }: Built): string {
   const sorted = [...segments].sort((a, b) => (a.address < b.address ? -1 : 1));
   const hex = (value: bigint | number): string => `0x${value.toString(16)}`;
-  const lines = sorted.flatMap(({ address, memorySize, bytes }, index) => [
+  const lines = sorted.flatMap(({ address, memsz, bytes }, index) => [
     `segment[${index}].buf   = 0x7fff81966010`,
     `segment[${index}].bufsz = ${hex(bytes.length)}`,
     `segment[${index}].mem   = ${hex(address)}`,
-    `segment[${index}].memsz = ${hex(memorySize)}`,
+    `segment[${index}].memsz = ${hex(memsz)}`,
   ]);
   const path = fresh('kexec.log');
   writeFileSync(path, ['kexec_load: entry = 0x2000000 flags = 0x150001', `nr_segments = ${sorted.length}`, ...lines, ''].join('\n'));

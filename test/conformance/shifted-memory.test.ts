@@ -54,7 +54,7 @@ const atItsPlace = (guest: Guest): Buffer => {
 
 /** As in files of which only zeros and random bytes are known. */
 function withoutParameters(role: string, bytes: Buffer): Buffer {
-  return role === 'cmdline' ? Buffer.alloc(bytes.length, 0x6b) : bytes;
+  return role === 'boot-params' ? Buffer.alloc(bytes.length, 0x6b) : bytes;
 }
 
 describe.each(['x86_64-6.12-file-load', 'x86_64-6.12-kexec-load', 'ppc64le-6.12-64k'] as const)('%s', (guest) => {

@@ -44,7 +44,7 @@ describe('the RAM of an elfcorehdr', () => {
     // The kernel's byte too many: the true end touches.
     ['one that is a byte too long, and the next', [load(MIB, 2n * MIB + 1n), load(2n * MIB, 3n * MIB)], true],
   ])('%s: touches %s', (_, loads, touches) => {
-    expect(ramOf(...loads).touch).toBe(touches);
+    expect(ramOf(...loads).hasAdjacent).toBe(touches);
     ramOf(...loads).refuseUnclear();
   });
 });

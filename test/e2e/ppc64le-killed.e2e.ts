@@ -23,8 +23,8 @@ describe.skipIf(packages === undefined || !has('strace'))(NAME, () => {
     });
   });
 
-  test('taken back: the dump is as it would have been without the patch', async () => {
-    await timed(`${NAME}, taken back`, async (pauses) => {
+  test('rolled back: the dump is as it would have been without the patch', async () => {
+    await timed(`${NAME}, rolled back`, async (pauses) => {
       await withHalfPatchedGuest(async (guest, { dimm }) => {
         await patchPaused(guest, pauses, ['recover']);
         await expectWithout(await crashIntoDump(guest, 0), dimm);
@@ -36,7 +36,7 @@ describe.skipIf(packages === undefined || !has('strace'))(NAME, () => {
     await timed(`${NAME}, finished`, async (pauses) => {
       await withHalfPatchedGuest(async (guest, { dimm, cpu }) => {
         const marker = await markMemory(guest, dimm);
-        await patchPaused(guest, pauses, ['recover', '--forward']);
+        await patchPaused(guest, pauses, ['recover', '--roll-forward']);
         await expectComplete(await crashIntoDump(guest, cpu.linuxNumber), dimm, marker);
       });
     });

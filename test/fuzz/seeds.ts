@@ -181,7 +181,7 @@ export function packedSeeds(): Seed[] {
     const layout = packedLayout(
       architectureNamed(name),
       0x20000n,
-      pieces.map((piece) => ({ name: piece.name, address: piece.address, memorySize: 0x1000n, bufferSize: BigInt(piece.bytes.length) })),
+      pieces.map((piece) => ({ name: piece.name, address: piece.address, memsz: 0x1000n, bufsz: BigInt(piece.bytes.length) })),
     );
     const bytes = new Uint8Array(layout.fileSize);
     bytes.set(layout.head);
@@ -322,7 +322,7 @@ export function eventSeeds(): Seed[] {
 }
 
 export const MANIFEST_WORDS = [
-  ...CHANGE_WORDS, '"segments"', '"address"', '"memorySize"', '"fill"', '"file"', '"digest"', '"covers"', '"tableOffset"', '"kernel"', '"architecture"', 'ppc64le', 's390x',
+  ...CHANGE_WORDS, '"segments"', '"address"', '"memsz"', '"fill"', '"file"', '"digest"', '"covers"', '"tableOffset"', '"kernel"', '"architecture"', 'ppc64le', 's390x',
 ]; // prettier-ignore
 
 export function manifestSeeds(): Seed[] {
@@ -332,7 +332,7 @@ export function manifestSeeds(): Seed[] {
     .sort()
     .map((name) => readFileSync(join(fixtures, name), 'utf8'));
   return [
-    '{"architecture":"ppc64le","entry":"0x10000","segments":[{"name":"kernel","address":"0x10000","memorySize":"64K","fill":"0x60","size":64},{"name":"elfcorehdr","address":131072,"memorySize":4096,"hex":"7f45 4c46"},{"name":"purgatory","address":"0x30000","memorySize":"4K","file":"p.bin","digest":{"tableOffset":0,"digestOffset":"0x100","covers":["kernel","elfcorehdr"]}}]}',
+    '{"architecture":"ppc64le","entry":"0x10000","segments":[{"name":"kernel","address":"0x10000","memsz":"64K","fill":"0x60","size":64},{"name":"elfcorehdr","address":131072,"memsz":4096,"hex":"7f45 4c46"},{"name":"purgatory","address":"0x30000","memsz":"4K","file":"p.bin","digest":{"tableOffset":0,"digestOffset":"0x100","covers":["kernel","elfcorehdr"]}}]}',
     ...small,
   ].map(textSeed);
 }

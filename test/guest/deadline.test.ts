@@ -36,7 +36,7 @@ describe.skipIf(!has('strace'))('a guest runs again 10 s after it was paused', (
     ['the program is stopped between two writes', 'signal=STOP:when=3'],
     ['the program is stopped before its last write', 'signal=STOP:when=5'],
     ['a write waits for the disk', 'delay_enter=15000000:when=3'],
-  ])('when %s: it is ended before it can write more, and the next command takes back what it wrote', async (_, fault) => {
+  ])('when %s: it is ended before it can write more, and the next command rolls back what it wrote', async (_, fault) => {
     const before = readFileSync(image);
     const seen = bytesWhenResumed();
     const from = performance.now();
@@ -54,7 +54,7 @@ describe.skipIf(!has('strace'))('a guest runs again 10 s after it was paused', (
     expect(readFileSync(image).equals(seen.bytes ?? before)).toBe(true);
 
     const next = await start(['apply', image, '--qmp', qemu.socket, '--add-memory', '0x0+4096']).ended;
-    expect(next.stderr).toContain('it is taken back');
+    expect(next.stderr).toContain('it is rolled back');
     expect(readFileSync(image).equals(before)).toBe(true);
   });
 

@@ -112,7 +112,7 @@ describe('apply --qmp', () => {
     for (let tries = 0; !qemu.running && tries < 100; tries += 1) await sleep(50);
     expect(qemu.runCommands).toEqual(['stop', 'cont']);
     expect(qemu.running).toBe(true);
-    // The next one takes back what is left, and does it all.
+    // The next one rolls back what is left, and does it all.
     qemu.hook = () => false;
     expect(await command('apply', image, '--qmp', qemu.socket, ...ADD)).toMatchObject({ status: 0 });
     expect(readFileSync(image).equals(after)).toBe(true);

@@ -86,11 +86,11 @@ export const CRASH_KERNEL_SIZE = 0x1000000n;
 export const SEGMENT_ROOM = 0x10000n;
 
 /** Places in the crashkernel range; the kernel takes two. */
-const PLACES: readonly Role[] = ['kernel', 'other', 'backup', 'elfcorehdr', 'purgatory', 'initrd', 'fdt', 'cmdline'];
+const PLACES: readonly Role[] = ['kernel', 'other', 'backup', 'elfcorehdr', 'purgatory', 'initrd', 'fdt', 'boot-params'];
 
 export interface Place {
   address: bigint;
-  memorySize: bigint;
+  memsz: bigint;
 }
 
 /** What an image is made of; all of it may be changed until it is made. */
@@ -141,9 +141,8 @@ export function partsOf(architecture: ArchitectureName, options: PartOptions = {
   const crashKernel = { start, end: start + CRASH_KERNEL_SIZE };
   const places = new Map<Role, Place>();
   PLACES.forEach((role, index) => {
-    const wanted = { backup: hasBackup, other: false, fdt: hasFdt, cmdline: !hasFdt }[role as string] ?? true;
-    if (wanted)
-      places.set(role, { address: start + BigInt(index) * SEGMENT_ROOM, memorySize: SEGMENT_ROOM * (role === 'kernel' ? 2n : 1n) });
+    const wanted = { backup: hasBackup, other: false, fdt: hasFdt, 'boot-params': !hasFdt }[role as string] ?? true;
+    if (wanted) places.set(role, { address: start + BigInt(index) * SEGMENT_ROOM, memsz: SEGMENT_ROOM * (role === 'kernel' ? 2n : 1n) });
   });
   const at = (role: Role): bigint => places.get(role)?.address ?? 0n;
   const count = options.cpus ?? 2;
@@ -172,7 +171,7 @@ export function partsOf(architecture: ArchitectureName, options: PartOptions = {
     reservations.push([0x10000n, start - 0x10000n], [at('backup'), 0x10000n], [at('elfcorehdr'), SEGMENT_ROOM]);
   }
   const cpus = Array.from({ length: count }, (_, id) => cpuNode(architecture, id));
-  const covered: Role[] = ['kernel', 'backup', 'elfcorehdr', 'initrd', 'fdt', 'cmdline'];
+  const covered: Role[] = ['kernel', 'backup', 'elfcorehdr', 'initrd', 'fdt', 'boot-params'];
   return {
     architecture,
     facts,
@@ -204,7 +203,7 @@ export function cpuNode(architecture: ArchitectureName, id: number, ...more: Ite
 
 /** The elfcorehdr segment, zero-padded to its memsz. */
 export function elfcorehdrBytes({ facts, eiData, programHeaders, places }: Parts): Buffer {
-  const bytes = Buffer.alloc(Number(places.get('elfcorehdr')?.memorySize ?? 0n));
+  const bytes = Buffer.alloc(Number(places.get('elfcorehdr')?.memsz ?? 0n));
   putElfHeader(bytes, { machine: facts.machine, little: facts.little, eiData, type: 4, count: programHeaders.length });
   programHeaders.forEach((header, index) => {
     putProgramHeader(bytes, 64 + 56 * index, header, facts.little);
@@ -285,7 +284,7 @@ export function fdtBytes(parts: Parts): Buffer {
     { reservations },
   );
   const totalSize = fdt.length + fdtSlack;
-  const bytes = Buffer.alloc(Math.max(Number(places.get('fdt')?.memorySize ?? 0n), totalSize));
+  const bytes = Buffer.alloc(Math.max(Number(places.get('fdt')?.memsz ?? 0n), totalSize));
   bytes.set(fdt);
   bytes.writeUInt32BE(totalSize, 4);
   return bytes;
@@ -297,14 +296,14 @@ export const DIGEST_AT = 0x200;
 /** A built image's segments, and where they are. */
 export interface Built {
   readonly parts: Parts;
-  readonly segments: readonly { readonly role: Role; readonly address: bigint; readonly memorySize: bigint; readonly bytes: Buffer }[];
+  readonly segments: readonly { readonly role: Role; readonly address: bigint; readonly memsz: bigint; readonly bytes: Buffer }[];
 }
 
 export function build(parts: Parts): Built {
-  const segments = [...parts.places].map(([role, { address, memorySize }]) => ({
+  const segments = [...parts.places].map(([role, { address, memsz }]) => ({
     role,
     address,
-    memorySize,
+    memsz,
     bytes: contents(role, parts),
   }));
   const purgatory = segments.find(({ role }) => role === 'purgatory');
@@ -314,7 +313,7 @@ export function build(parts: Parts): Built {
       if (place === undefined) throw new Error(`no ${role} to cover`);
       const view = new DataView(purgatory.bytes.buffer, purgatory.bytes.byteOffset);
       view.setBigUint64(TABLE_AT + 16 * index, place.address, parts.facts.little);
-      view.setBigUint64(TABLE_AT + 16 * index + 8, place.memorySize, parts.facts.little);
+      view.setBigUint64(TABLE_AT + 16 * index + 8, place.memsz, parts.facts.little);
     });
     const bytesOf = (role: Role): Uint8Array => segments.find((each) => each.role === role)?.bytes ?? new Uint8Array();
     purgatory.bytes.set(Buffer.from(digestOf(parts, bytesOf), 'hex'), DIGEST_AT);
@@ -327,7 +326,7 @@ export function digestOf({ covers, places }: Parts, bytesOf: (role: Role) => Uin
   const hash = createHash('sha256');
   for (const role of covers) {
     const bytes = bytesOf(role);
-    hash.update(bytes).update(new Uint8Array(Number(places.get(role)?.memorySize ?? 0n) - bytes.length));
+    hash.update(bytes).update(new Uint8Array(Number(places.get(role)?.memsz ?? 0n) - bytes.length));
   }
   return hash.digest('hex');
 }
@@ -336,7 +335,7 @@ function contents(role: Role, parts: Parts): Buffer {
   if (role === 'elfcorehdr') return elfcorehdrBytes(parts);
   if (role === 'fdt') return fdtBytes(parts);
   if (role === 'purgatory') return Buffer.alloc(0x400, 0, 'latin1').fill(0x60, 0, 0x80);
-  if (role === 'cmdline') return bootParameters(parts);
+  if (role === 'boot-params') return bootParameters(parts);
   return Buffer.alloc(0x9000, `${parts.architecture} ${role} `, 'latin1');
 }
 
@@ -370,8 +369,8 @@ export class BuiltFile {
 
   /** The segment at full memsz; what is not stored is zero. */
   read(role: Role): Buffer {
-    const { address, memorySize } = this.place(role);
-    const bytes = Buffer.alloc(Number(memorySize));
+    const { address, memsz } = this.place(role);
+    const bytes = Buffer.alloc(Number(memsz));
     const descriptor = openSync(this.path, 'r');
     try {
       for (const piece of this.pieces(address, bytes.length)) readSync(descriptor, bytes, piece.at, piece.length, piece.offset);
@@ -394,8 +393,8 @@ export class BuiltFile {
 
   /** Where the segment's bytes are in the file: a segment may lie across two loads of a dump. */
   stored(role: Role): { offset: number; length: number }[] {
-    const { address, memorySize } = this.place(role);
-    return this.pieces(address, Number(memorySize));
+    const { address, memsz } = this.place(role);
+    return this.pieces(address, Number(memsz));
   }
 
   /** What the purgatory would compute, and what it has. */
@@ -453,10 +452,10 @@ export function ramFile(path: string, images: readonly Built[], size = Number(RA
 /** The same image, packed by the program. */
 export function packedFile(path: string, built: Built): BuiltFile {
   const name = basename(path);
-  const segments = built.segments.map(({ role, address, memorySize, bytes }) => {
+  const segments = built.segments.map(({ role, address, memsz, bytes }) => {
     const file = `${name}.${role}`;
     writeFileSync(join(dirname(path), file), bytes);
-    return { name: role, address: `0x${address.toString(16)}`, memorySize: Number(memorySize), file };
+    return { name: role, address: `0x${address.toString(16)}`, memsz: Number(memsz), file };
   });
   const manifest = `${path}.json`;
   writeFileSync(manifest, JSON.stringify({ architecture: built.parts.architecture, segments }));

@@ -16,7 +16,7 @@ export type Guest =
   | 'aarch64-6.12'
   | 'riscv64-6.12';
 
-export type Role = 'kernel' | 'initrd' | 'elfcorehdr' | 'fdt' | 'purgatory' | 'backup' | 'cmdline' | 'other';
+export type Role = 'kernel' | 'initrd' | 'elfcorehdr' | 'fdt' | 'purgatory' | 'backup' | 'boot-params' | 'other';
 
 export interface CaptureSegment {
   readonly role: Role;
@@ -58,13 +58,13 @@ const FACTS: Record<Guest, { architecture: string; base: bigint; entry: bigint |
     architecture: 'x86_64',
     base: 0n,
     entry: 0x7ee77730n,
-    roles: { '0x6f000000': 'other', '0x7b4fc000': 'initrd', '0x7b600000': 'kernel', '0x7ee71000': 'cmdline', '0x7ef61000': 'backup' },
+    roles: { '0x6f000000': 'other', '0x7b4fc000': 'initrd', '0x7b600000': 'kernel', '0x7ee71000': 'boot-params', '0x7ef61000': 'backup' },
   },
   'x86_64-6.12-file-load': {
     architecture: 'x86_64',
     base: 0n,
     entry: null,
-    roles: { '0x7eff9000': 'cmdline', '0x7b800000': 'kernel', '0x7b6fc000': 'initrd' },
+    roles: { '0x7eff9000': 'boot-params', '0x7b800000': 'kernel', '0x7b6fc000': 'initrd' },
   },
   'aarch64-6.12': {
     architecture: 'aarch64',
@@ -235,7 +235,7 @@ export class Capture {
       const file = `${name}-${mem.toString(16)}.bin`;
       const bytes = this.contents(role);
       writeFileSync(join(folder, file), bytes);
-      return { name: role, address: `0x${mem.toString(16)}`, memorySize: Number(memsz), file };
+      return { name: role, address: `0x${mem.toString(16)}`, memsz: Number(memsz), file };
     });
     const manifest = join(folder, `${name}.json`);
     const entry = this.entry === null ? {} : { entry: `0x${this.entry.toString(16)}` };
@@ -250,7 +250,7 @@ export class Capture {
     const cipher = createCipheriv('aes-128-ctr', key.subarray(0, 16), key.subarray(16));
     const bytes = cipher.update(new Uint8Array(Math.min(Number(bufsz), this.most)));
     if (role === 'kernel') this.putImageHeader(bytes);
-    if (role === 'cmdline') this.putBootParameters(bytes);
+    if (role === 'boot-params') this.putBootParameters(bytes);
     return bytes;
   }
 
@@ -264,7 +264,7 @@ export class Capture {
 
   /** x86 boot_params: the setup header's magic, where the initrd lies, and a command line behind it. */
   private putBootParameters(bytes: Buffer): void {
-    const { mem } = this.segment('cmdline');
+    const { mem } = this.segment('boot-params');
     bytes.fill(0, 0, 0x1000);
     bytes.write('HdrS', 0x202, 'latin1');
     bytes.writeUInt16LE(0x020f, 0x206);

@@ -26,11 +26,11 @@ export function tightFdt(
   writeFileSync(join(folder, `${name}.dtb`), Buffer.concat([tree.subarray(0, used), behind]));
   writeFileSync(join(folder, `${name}.bin`), capture.contents('elfcorehdr'));
   const segments = [
-    { name: 'kernel', address: '0x20000000', memorySize: '0x287f000', fill: 1, size: 64 },
-    { name: 'backup', address: '0x2287f000', memorySize: '0x10000', fill: 0 },
-    { name: 'elfcorehdr', address: '0x2288f000', memorySize: '0x71000', file: `${name}.bin` },
-    { name: 'initrd', address: '0x22904000', memorySize: '0x12a000', fill: 1, size: 64 },
-    { name: 'fdt', address: `0x${FDT.toString(16)}`, memorySize: room(used), file: `${name}.dtb` },
+    { name: 'kernel', address: '0x20000000', memsz: '0x287f000', fill: 1, size: 64 },
+    { name: 'backup', address: '0x2287f000', memsz: '0x10000', fill: 0 },
+    { name: 'elfcorehdr', address: '0x2288f000', memsz: '0x71000', file: `${name}.bin` },
+    { name: 'initrd', address: '0x22904000', memsz: '0x12a000', fill: 1, size: 64 },
+    { name: 'fdt', address: `0x${FDT.toString(16)}`, memsz: room(used), file: `${name}.dtb` },
   ];
   writeFileSync(join(folder, `${name}.json`), JSON.stringify({ architecture: 'ppc64le', segments }));
   const path = join(folder, `${name}.kdump`);

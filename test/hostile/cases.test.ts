@@ -230,8 +230,8 @@ describe('elfcorehdr', () => {
     const manifest = {
       architecture: 'ppc64',
       segments: [
-        { name: 'kernel', address: '0x400000000', memorySize: '64K', fill: 1 },
-        { name: 'elfcorehdr', address: '0x400010000', memorySize: '16M', file: `${path}.bin` },
+        { name: 'kernel', address: '0x400000000', memsz: '64K', fill: 1 },
+        { name: 'elfcorehdr', address: '0x400010000', memsz: '16M', file: `${path}.bin` },
       ],
     };
     writeFileSync(`${path}.json`, JSON.stringify(manifest));

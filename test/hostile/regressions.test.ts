@@ -38,16 +38,16 @@ function open(contents: Uint8Array, options: OpenImageOptions = {}): ReturnType<
   return openImage(fileSystem, 'image', options);
 }
 
-/** A small packed image, of ppc64le or (1) of x86_64, with `memorySize` for a segment, in every table that tells it. */
-function withMemorySize(address: bigint, memorySize: bigint, which = 0): Buffer {
+/** A small packed image, of ppc64le or (1) of x86_64, with `memsz` for a segment, in every table that tells it. */
+function withMemsz(address: bigint, memsz: bigint, which = 0): Buffer {
   const bytes = Buffer.from(packedSeeds()[which]?.bytes ?? []);
   for (let index = 0; index < bytes.readUInt16LE(56); index += 1) {
     const at = 64 + 56 * index;
-    if (bytes.readBigUInt64LE(at + 24) === address) bytes.writeBigUInt64LE(memorySize, at + 40);
+    if (bytes.readBigUInt64LE(at + 24) === address) bytes.writeBigUInt64LE(memsz, at + 40);
   }
   // The region table, 8-byte aligned pairs of start and length in the purgatory.
   for (let at = 0x1000; at + 16 <= bytes.length; at += 8) {
-    if (bytes.readBigUInt64LE(at) === address && bytes.readBigUInt64LE(at + 8) === 0x1000n) bytes.writeBigUInt64LE(memorySize, at + 8);
+    if (bytes.readBigUInt64LE(at) === address && bytes.readBigUInt64LE(at + 8) === 0x1000n) bytes.writeBigUInt64LE(memsz, at + 8);
   }
   return bytes;
 }
@@ -101,7 +101,7 @@ describe('another error than a KdumpError', () => {
 
   // The regular expression for "hex" in src/image/pack/manifest.ts runs out of stack.
   it('1,000,000 bytes of "hex" in a manifest', () => {
-    const segment = { name: 'kernel', address: 1, memorySize: '16M', hex: '00 '.repeat(1_000_000) };
+    const segment = { name: 'kernel', address: 1, memsz: '16M', hex: '00 '.repeat(1_000_000) };
     expect(parseManifest(JSON.stringify({ architecture: 'ppc64le', segments: [segment] })).segments).toHaveLength(1);
   });
 });
@@ -145,13 +145,13 @@ describe('time and memory out of proportion', () => {
 
   // regionDigests() hashes the zeros of a segment that claims far more memory than any machine has.
   it('a digest that covers 2^60 bytes that are not in the file', () => {
-    const path = fileOf('huge-kernel', withMemorySize(0x24000n, 1n << 60n, 1));
+    const path = fileOf('huge-kernel', withMemsz(0x24000n, 1n << 60n, 1));
     expect(caged(['inspect', path, '--verify']).status).not.toBeNull();
   });
 
   // segmentSources() takes the elfcorehdr and the FDT at their full memsz.
   it.each([['extract'], ['capture']])('%s of an FDT that claims 2^40 bytes does not fill the disk', (command) => {
-    const path = fileOf(`huge-fdt-${command}`, withMemorySize(0x25000n, 1n << 40n));
+    const path = fileOf(`huge-fdt-${command}`, withMemsz(0x25000n, 1n << 40n));
     const output = join(folder, `out-${command}`);
     const { status, stderr } = caged([command, path, ...(command === 'extract' ? ['-d', output, 'fdt'] : ['-o', output])]);
     expect([3, 4]).toContain(status);
@@ -160,7 +160,7 @@ describe('time and memory out of proportion', () => {
 
   // planFdt() reads up to 64 MiB of a segment that has 4 KiB, three times over; found as packed image 53,993 of seed 77.
   test('an FDT that claims 2^61 bytes is refused before anything of that size is read', () => {
-    expect(thrown(() => open(withMemorySize(0x25000n, 1n << 61n)))).toMatchObject({ kind: 'input', details: { segment: 'fdt' } });
+    expect(thrown(() => open(withMemsz(0x25000n, 1n << 61n)))).toMatchObject({ kind: 'input', details: { segment: 'fdt' } });
   });
 
   // Every page may claim an FDT of all that follows, each of which is copied and parsed.
@@ -200,7 +200,7 @@ describe('time and memory out of proportion', () => {
 });
 
 test('a damaged image that the program refused is as it was', () => {
-  const path = fileOf('unchanged', withMemorySize(0x25000n, 1n << 40n));
+  const path = fileOf('unchanged', withMemsz(0x25000n, 1n << 40n));
   const before = statSync(path, { bigint: true }).mtimeNs;
   expect(run(['plan', path, '--add-memory', '0x80000000+256M']).status).toBe(3);
   expect(statSync(path, { bigint: true }).mtimeNs).toBe(before);

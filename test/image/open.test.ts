@@ -35,8 +35,8 @@ describe('the page size', () => {
   };
 
   test('is the largest that all segments are made of, if there is one', () => {
-    const resize = (memorySize: bigint) => (parts: Parts) => {
-      (parts.places.get('elfcorehdr') ?? expect.fail('none')).memorySize = memorySize;
+    const resize = (memsz: bigint) => (parts: Parts) => {
+      (parts.places.get('elfcorehdr') ?? expect.fail('none')).memsz = memsz;
     };
     expect(pageSize(resize(0x10000n))).toBe(0x10000n);
     expect(pageSize(resize(0x3000n))).toBe(0x1000n);
@@ -48,6 +48,6 @@ test('a purgatory larger than 1 MiB is not searched for its region table', () =>
   const parts = partsOf('ppc64le');
   const place = parts.places.get('purgatory') ?? expect.fail('none');
   place.address = parts.crashKernel.start + 0x400000n;
-  place.memorySize = (1n << 20n) + 0x10000n;
+  place.memsz = (1n << 20n) + 0x10000n;
   expect(open.packed(build(parts)).purgatory).toMatchObject({ regions: null, hasForeignTable: false });
 });

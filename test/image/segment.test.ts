@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { checkedSegments, type SegmentName } from '../../src/image/segment.js';
 import { thrown } from '../helpers/thrown.js';
 
-const segment = (address: bigint, memorySize: bigint, name?: SegmentName): { address: bigint; memorySize: bigint; name?: SegmentName } =>
-  name === undefined ? { address, memorySize } : { address, memorySize, name };
+const segment = (address: bigint, memsz: bigint, name?: SegmentName): { address: bigint; memsz: bigint; name?: SegmentName } =>
+  name === undefined ? { address, memsz } : { address, memsz, name };
 
 describe('segments', () => {
   test('come by ascending address; those that touch do not overlap', () => {

@@ -115,17 +115,17 @@ describe('an image that is patched', () => {
     const copy = copyOf('ppc64le-64k-no-hotplug', folder);
     const [written, back] = example('undo', copy, join(folder, 'undo-file'));
     expect(written).toMatch(/^[1-9]\d* bytes written$/);
-    expect(back).toMatch(/^[1-9]\d* bytes taken back$/);
+    expect(back).toMatch(/^[1-9]\d* bytes rolled back$/);
     expect(sameBytes(copy, fixtureImage('ppc64le-64k-no-hotplug'))).toBe(true);
   });
 
-  test('recover takes back what a kill interrupted', () => {
+  test('recover rolls back what a kill interrupted', () => {
     const copy = copyOf('ppc64le-64k', folder);
     expect(example('recover', copy)).toEqual(['none']);
     copyFileSync(fileURLToPath(new URL('interrupted.mjs', import.meta.url)), join(folder, 'interrupted.mjs'));
     expect(spawnSync(process.execPath, [join(folder, 'interrupted.mjs'), copy]).signal).toBe('SIGKILL');
     expect(sameBytes(copy, BEFORE)).toBe(false);
-    expect(example('recover', copy)).toEqual(['taken back']);
+    expect(example('recover', copy)).toEqual(['rolled back']);
     expect(sameBytes(copy, BEFORE)).toBe(true);
   });
 });

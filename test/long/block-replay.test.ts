@@ -50,7 +50,7 @@ afterAll(() => {
   spawnSync('sh', ['-c', 'for at in "$0"/*; do umount "$at"; done', mounts], { stdio: 'ignore' });
 });
 
-/** Patches that grow the elfcorehdr and the FDT, one that is taken back, and one after it. */
+/** Patches that grow the elfcorehdr and the FDT, one that is rolled back, and one after it. */
 function record({ name, size, make }: (typeof FILE_SYSTEMS)[number]): Recorded {
   const disk = new LoggedDisk(join(folder, name), size);
   const at = join(mounts, name);

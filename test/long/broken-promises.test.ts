@@ -57,7 +57,7 @@ describe.skipIf(!canMount || !has('strace'))('with mounts', () => {
     expect(other).toMatch(/this file is not patched: found it is a mount point/);
     expect(other).not.toContain('no patch was interrupted');
     expect(first).toMatch(/was interrupted; this is what recover makes of it[^]*sound/);
-    expect(first).toMatch(/taken back[^]*exit 0[^]*old bytes/);
+    expect(first).toMatch(/rolled back[^]*exit 0[^]*old bytes/);
   });
 
   test('a journal survives that its overlay is mounted again, as at the start of a container', () => {
@@ -69,7 +69,7 @@ describe.skipIf(!canMount || !has('strace'))('with mounts', () => {
       K check ov/m/i.kdump | head -2; K recover ov/m/i.kdump; isOld ov/m/i.kdump`);
     const devices = [...out.matchAll(/device (\d+)/g)].map(([, device]) => device);
     expect(new Set(devices).size).toBe(2);
-    expect(out).toMatch(/kdhp-journal[^]*taken back[^]*exit 0[^]*old bytes/);
+    expect(out).toMatch(/kdhp-journal[^]*rolled back[^]*exit 0[^]*old bytes/);
   });
 
   test('a journal survives that its file system is mounted from another device', () => {
@@ -78,7 +78,7 @@ describe.skipIf(!canMount || !has('strace'))('with mounts', () => {
       killed 6 pwrite64 apply m/i.kdump ${CHANGE}; stat -c 'device %d' m; umount m
       d=$(losetup -f --show i.kdump 2>/dev/null); mount -o loop disk m; stat -c 'device %d' m
       K recover m/i.kdump; isOld m/i.kdump; umount m; losetup -d $d`);
-    expect(out).toMatch(/taken back[^]*exit 0[^]*old bytes/);
+    expect(out).toMatch(/rolled back[^]*exit 0[^]*old bytes/);
   });
 
   test.each([
@@ -121,7 +121,7 @@ describe.skipIf(!has('strace'))('with copies and kills', () => {
     const { out } = shell(`
       mkdir d; cp i.kdump d/img; killed 7 pwrite64 apply d/img ${CHANGE}; cp -a d e
       K check e/img | head -2; K recover e/img; isOld e/img; K recover d/img; isOld d/img`);
-    expect(out.match(/taken back/g)).toHaveLength(2);
+    expect(out.match(/rolled back/g)).toHaveLength(2);
     expect(out.match(/old bytes/g)).toHaveLength(2);
   });
 
@@ -129,7 +129,7 @@ describe.skipIf(!has('strace'))('with copies and kills', () => {
     const { out } = shell(`
       N() { strace -f -o /dev/null -e trace=statx,pwrite64 -e inject=statx:error=${error} $M '${process.execPath}' '${PROGRAM}' "$@"; echo "exit $?"; }
       cp i.kdump r.kdump; M='-e inject=pwrite64:signal=KILL:when=7' N apply r.kdump ${CHANGE} >/dev/null; ls -A; M= N recover r.kdump; isOld r.kdump`);
-    expect(out).toMatch(/\.r\.kdump\.kdhp-journal[^]*taken back[^]*exit 0[^]*old bytes/);
+    expect(out).toMatch(/\.r\.kdump\.kdhp-journal[^]*rolled back[^]*exit 0[^]*old bytes/);
   });
 
   test('a killed copy blocks nothing and leaves nothing', () => {

@@ -42,13 +42,13 @@ function bigManifest(): string {
   writeFileSync(at('elfcorehdr.bin'), encodeElfcorehdr(elfcorehdr(headers, 'lsb', 62)));
   sparse('initrd.bin', GIB);
   const segments = [
-    { name: 'kernel', address: '0x40000000', memorySize: '64K', fill: '0x60', size: '4K' },
-    { name: 'elfcorehdr', address: '0x40010000', memorySize: '64K', file: 'elfcorehdr.bin' },
-    { name: 'initrd', address: '0x50000000', memorySize: '1G', file: 'initrd.bin' },
+    { name: 'kernel', address: '0x40000000', memsz: '64K', fill: '0x60', size: '4K' },
+    { name: 'elfcorehdr', address: '0x40010000', memsz: '64K', file: 'elfcorehdr.bin' },
+    { name: 'initrd', address: '0x50000000', memsz: '1G', file: 'initrd.bin' },
     {
       name: 'purgatory',
       address: '0x90000000',
-      memorySize: '16K',
+      memsz: '16K',
       fill: 0,
       size: '16K',
       digest: { tableOffset: '0x40', digestOffset: '0x400', covers: ['kernel', 'elfcorehdr', 'initrd'] },

@@ -57,9 +57,9 @@ describe('range-set', () => {
   });
 });
 
-const stored = (ranges: readonly Range[], touch = false): StoredRanges => ({
+const stored = (ranges: readonly Range[], hasAdjacent = false): StoredRanges => ({
   length: ranges.length,
-  touch,
+  hasAdjacent,
   at: (index) => ranges[index] as Range,
 });
 

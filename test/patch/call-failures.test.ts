@@ -65,10 +65,10 @@ function patchedWithUndo({ versions, patch }: Example): Disk {
 
 const turned = ({ before, after, structures }: Versions): Versions => ({ before: after, after: before, structures });
 
-const recovering = (fileSystem: FileSystem, forward = false): void => {
+const recovering = (fileSystem: FileSystem, rollForward = false): void => {
   const target = openTarget(fileSystem, IMAGE_PATH);
   try {
-    recover(target, { forward });
+    recover(target, { rollForward });
   } finally {
     closeTarget(target);
   }
@@ -211,7 +211,7 @@ describe.each(SCENARIOS)('$name: every call fails', ({ versions, start, sparse =
   }
 });
 
-test('a patch that fails is taken back at once where that is possible', () => {
+test('a patch that fails is rolled back at once where that is possible', () => {
   for (const call of ['write', 'sync', 'removeIn'] as const) {
     for (let index = 1; index <= 4; index += 1) {
       if (call === 'removeIn' && index > 1) continue;

@@ -91,7 +91,7 @@ describe('commitPatch', () => {
     expect(disk.bytes).toEqual([1, 1, 2, 3]);
   });
 
-  test('that fails and cannot be taken back leaves its journal, and says what to do', () => {
+  test('that fails and cannot be rolled back leaves its journal, and says what to do', () => {
     const disk = new Disk();
     const cause = new KdumpError('io', 'cannot write (EIO)', { file: IMAGE_PATH });
     disk.fails = (done, call) =>
@@ -122,7 +122,7 @@ describe('commitPatch', () => {
     ).toContain('run recover');
   });
 
-  test('that was taken back, and only that did not reach the disk: the first error is told', () => {
+  test('that was rolled back, and only that did not reach the disk: the first error is told', () => {
     const disk = new Disk();
     const target = disk.target();
     let isReplaced = false;

@@ -272,7 +272,7 @@ export function proberOf({ name, prepare }: Scenario, folder: string): Prober {
   const { image, args, options, copy } = fresh();
   const result = copy ?? image;
   const seenBefore = inspected(image, options);
-  // What an interrupted patch left is taken back by the command.
+  // What an interrupted patch left is rolled back by the command.
   expect(runHere(['recover', image]).status).toBe(0);
   const before = stateOf(image);
   const points = (fresh(), killPoints(args, folder));

@@ -200,7 +200,7 @@ const IN_RECOVERING: Record<string, Steps> = {
   'recovery only finishes patches': {
     ...REAL_STEPS,
     recover: (fileSystem) => {
-      recover(openTarget(fileSystem, IMAGE_PATH), { forward: true });
+      recover(openTarget(fileSystem, IMAGE_PATH), { rollForward: true });
     },
   },
   'recovery writes less than all': withFileSystem((fileSystem) =>
@@ -319,7 +319,7 @@ describe('the model', () => {
     expect(isFound).toBe(true);
   });
 
-  test('finds that a patch that failed is taken back without a sync', () => {
+  test('finds that a patch that failed is rolled back without a sync', () => {
     const trace = commitTrace(example(1, 20), { failing: { call: 'sync', index: 4 } });
     expect(problemsIn(trace)).toEqual([]);
     const last = trace.operations.findLastIndex(({ kind }) => kind === 'sync');

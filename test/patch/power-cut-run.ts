@@ -11,7 +11,7 @@ export interface Tally {
   readonly problems: string[];
 }
 
-/** Every kind of run that changes an image: patches of several shapes, those that fail half way and are taken back, and undo. */
+/** Every kind of run that changes an image: patches of several shapes, those that fail half way and are rolled back, and undo. */
 export function* tracesOf(seed: number): Generator<{ readonly name: string; readonly trace: Trace }> {
   const small = example(seed, 3 + (seed % 6), 1 + (seed % 3));
   const large = example(seed + 1000, 20 + (seed % 10));

@@ -67,21 +67,21 @@ describe('recovery', () => {
     ['after a restart', 7],
   ])('%s', (_, boot) => {
     test.each([
-      ['old', OLD, 'taken back', OLD],
-      ['new', NEW, 'finished', NEW],
-      ['a mix, with a marker', mixed, 'taken back', OLD],
-      ['a mix without one', mixedUnmarked, 'taken back', OLD],
+      ['old', OLD, 'rolled back', OLD],
+      ['new', NEW, 'rolled forward', NEW],
+      ['a mix, with a marker', mixed, 'rolled back', OLD],
+      ['a mix without one', mixedUnmarked, 'rolled back', OLD],
     ])('an image that holds %s', (_name, image, said, result) => {
       expect(recovered(disk(image, { boot }))).toEqual({ said, image: result, journal: false });
-      expect(recovered(disk(image, { boot }), { forward: true })).toEqual({ said: 'finished', image: NEW, journal: false });
-      expect(recovered(disk(image, { boot }), { force: true })).toEqual({ said: 'taken back', image: OLD, journal: false });
+      expect(recovered(disk(image, { boot }), { rollForward: true })).toEqual({ said: 'rolled forward', image: NEW, journal: false });
+      expect(recovered(disk(image, { boot }), { force: true })).toEqual({ said: 'rolled back', image: OLD, journal: false });
     });
 
     test('a byte that is neither proves that somebody else wrote', () => {
       expect(refused(disk(foreign, { boot }))).toContain('somebody else wrote');
-      expect(refused(disk(foreign, { boot }), { forward: true })).toContain('0x96');
+      expect(refused(disk(foreign, { boot }), { rollForward: true })).toContain('0x96');
       expect(recovered(disk(foreign, { boot }), { force: true }).image).toEqual(OLD);
-      expect(recovered(disk(foreign, { boot }), { force: true, forward: true }).image).toEqual(NEW);
+      expect(recovered(disk(foreign, { boot }), { force: true, rollForward: true }).image).toEqual(NEW);
     });
   });
 
@@ -98,8 +98,8 @@ describe('recovery', () => {
     const other = { inode: 99n, device: 5n };
 
     test('is used where a marker stands, or nothing was written', () => {
-      expect(recovered(disk(mixed, { of: other }))).toEqual({ said: 'taken back', image: OLD, journal: false });
-      expect(recovered(disk(OLD, { of: other }))).toEqual({ said: 'taken back', image: OLD, journal: false });
+      expect(recovered(disk(mixed, { of: other }))).toEqual({ said: 'rolled back', image: OLD, journal: false });
+      expect(recovered(disk(OLD, { of: other }))).toEqual({ said: 'rolled back', image: OLD, journal: false });
     });
 
     test.each([
@@ -108,7 +108,7 @@ describe('recovery', () => {
     ])('is adopted by --force only where the image has %s', (_, image) => {
       expect(refused(disk(image, { of: other }))).toContain('recover --force');
       expect(recovered(disk(image, { of: other }), { force: true }).image).toEqual(OLD);
-      expect(recovered(disk(image, { of: other }), { force: true, forward: true }).image).toEqual(NEW);
+      expect(recovered(disk(image, { of: other }), { force: true, rollForward: true }).image).toEqual(NEW);
     });
 
     test('is never used where the image has other bytes or another size', () => {
@@ -124,7 +124,7 @@ describe('recovery', () => {
     ['the number of the device, which changes when it is mounted again', { device: 5n }, NEW],
     ['a time of birth that was not known', { birthTime: 0n }, NEW],
   ])('of which file it is does not depend on %s', (_, of, image) => {
-    expect(recovered(disk(image, { of }))).toMatchObject({ said: 'finished', image: NEW });
+    expect(recovered(disk(image, { of }))).toMatchObject({ said: 'rolled forward', image: NEW });
   });
 
   test('of which file it is depends on the time of birth: inodes are used again', () => {

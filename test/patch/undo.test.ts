@@ -32,7 +32,7 @@ describe('undo', () => {
     expect(readdirSync(folder).filter((name) => name.includes('journal') || name.includes('partial'))).toEqual([]);
   });
 
-  test('patches are taken back in turn, the last one first', () => {
+  test('patches are undone in turn, the last one first', () => {
     const image = copyOf('ppc64le-64k', folder);
     const before = readFileSync(image);
     const files = ['0x90000000+256M', '0xb0000000+256M', '0xd0000000+256M'].map((range, i) => {
@@ -45,7 +45,7 @@ describe('undo', () => {
     for (const early of [first, second]) {
       expect(runHere(['undo', image, early])).toMatchObject({
         status: 4,
-        stderr: expect.stringContaining('take back later patches first') as string,
+        stderr: expect.stringContaining('undo later patches first') as string,
       });
       expect(readFileSync(image).equals(now)).toBe(true);
     }
@@ -66,12 +66,12 @@ describe('undo', () => {
     expect(runHere(['undo', image, undo]).status).toBe(0);
     expect(runHere(['undo', image, undo])).toMatchObject({
       status: 4,
-      stderr: `kdump-hotplug: ${image}: the patch is taken back already; nothing is left to do\n`,
+      stderr: `kdump-hotplug: ${image}: the patch is undone already; nothing is left to do\n`,
     });
     expect(readFileSync(image).equals(readFileSync(fixtureImage('ppc64le-64k')))).toBe(true);
   });
 
-  test('where nothing was changed there is nothing to take back', () => {
+  test('where nothing was changed there is nothing to roll back', () => {
     const { image } = patched('ppc64le-64k', ADD);
     const undo = join(folder, 'nothing');
     expect(runHere(['apply', image, ...ADD, '--save-undo', undo]).status).toBe(0);

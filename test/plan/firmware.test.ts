@@ -5,7 +5,7 @@ import { firstOverlapping, withFirmware } from '../../src/plan/firmware.js';
 
 /** Ranges of 16 bytes at 0x100, 0x200 and so on, kept elsewhere. */
 function storedRanges(length: number): StoredRanges {
-  return { length, touch: false, at: (index) => rangeOfSize(0x100n * BigInt(index + 1), 0x10n) };
+  return { length, hasAdjacent: false, at: (index) => rangeOfSize(0x100n * BigInt(index + 1), 0x10n) };
 }
 
 const stored = storedRanges(3);

@@ -140,7 +140,7 @@ describe('memory whose node is not known', () => {
     expect(shown(result)).toEqual(['0-1', '2-4']);
     expect(result.findings).toMatchObject([{ severity: 'info', code: 'node-assumed' }]);
     expect(result.findings[0]?.message).toContain('0x20000000-0x4fffffff is listed as one');
-    expect(result.findings[0]?.message).toContain('touches at 0x40000000');
+    expect(result.findings[0]?.message).toContain('adjacent at 0x40000000');
   });
 
   test('of two nodes that it touches, with the lower one', () => {

@@ -122,7 +122,7 @@ describe('a node made after another CPU’s', () => {
     expect(noted(core(8, prop('ibm,associativity', cells(4, 0, 0, 0, 1)), prop('same', cells(1))))).toEqual(['ibm,associativity']);
   });
 
-  test('has what a change gives for it, in the place of the pattern’s or at the end', () => {
+  test('has what a change gives for it, in the place of the template’s or at the end', () => {
     const { fdt, derived } = planned(two, [add(16, { reg: cells(99), extra: cells(1), phandle: cells(5) })]);
     expect(propertiesIn(fdt, 'PowerPC,POWER9@10')).toEqual([
       'device_type=63707500',
@@ -135,7 +135,7 @@ describe('a node made after another CPU’s', () => {
     expect(derived.map(({ property }) => property)).not.toContain('reg');
   });
 
-  test('has the pattern’s children, without phandles at any depth', () => {
+  test('has the template’s children, without phandles at any depth', () => {
     const cache = node('l2-cache', prop('phandle', cells(3)), prop('size', cells(4)), node('inner', prop('linux,phandle', cells(9))));
     const { fdt } = planned(imageWith([core(0, cache)]), [add(2)]);
     const copy = cpuIn(fdt, 'PowerPC,POWER9@2').child('l2-cache');
@@ -143,9 +143,9 @@ describe('a node made after another CPU’s', () => {
     expect(copy?.child('inner')?.properties()).toEqual([]);
   });
 
-  test('of a pattern whose name has no unit address', () => {
-    const pattern = node('cpu', prop('device_type', 'cpu'), prop('reg', cells(0)), prop('name', 'cpu'));
-    const { fdt } = planned(imageWith([pattern], 'riscv64'), [add(3)]);
+  test('of a template whose name has no unit address', () => {
+    const template = node('cpu', prop('device_type', 'cpu'), prop('reg', cells(0)), prop('name', 'cpu'));
+    const { fdt } = planned(imageWith([template], 'riscv64'), [add(3)]);
     expect(cpusIn(fdt)).toEqual(['cpu', 'cpu@3']);
     expect(propertiesIn(fdt, 'cpu@3')).toEqual(['device_type=63707500', 'reg=00000003', 'name=63707500']);
   });

@@ -17,7 +17,7 @@ const addCpu = (id: number): Change => ({ action: 'add', cpu: { id } });
 function imageWith(programHeaders: number, change: (parts: Parts) => void = () => undefined): KdumpImage {
   const parts = partsOf('ppc64le', { hotplug: true });
   const place = parts.places.get('elfcorehdr') ?? expect.fail('no elfcorehdr');
-  place.memorySize = BigInt(64 + 56 * programHeaders);
+  place.memsz = BigInt(64 + 56 * programHeaders);
   change(parts);
   return open.packed(build(parts));
 }
@@ -110,8 +110,8 @@ describe('the room in the elfcorehdr', () => {
     const image = imageWith(6, ({ places, reservations }) => {
       const place = places.get('elfcorehdr') ?? expect.fail('none');
       place.address = 0x2400000n;
-      place.memorySize = 0x400000n;
-      (reservations[2] ?? expect.fail('none')).splice(0, 2, place.address, place.memorySize);
+      place.memsz = 0x400000n;
+      (reservations[2] ?? expect.fail('none')).splice(0, 2, place.address, place.memsz);
     });
     expect(plan(image, 1).segments[0]?.before).toHaveLength(most);
   });

@@ -169,7 +169,7 @@ describe('hostile text', () => {
 
   test('that is long is cut', () => {
     const { path } = imageOf('long.kdump', (parts) => {
-      parts.places.set('fdt', { address: parts.crashKernel.start + 0x400000n, memorySize: 0x100000n });
+      parts.places.set('fdt', { address: parts.crashKernel.start + 0x400000n, memsz: 0x100000n });
       const bootargs = parts.chosen.find((each) => each.prop === 'bootargs');
       if (bootargs === undefined) expect.fail('no bootargs');
       parts.chosen.splice(parts.chosen.indexOf(bootargs), 1, {

@@ -82,9 +82,9 @@ export const MANY_CPUS = 2048;
 export function bigImage(folder: string, { ranges = MANY_RANGES, cpus = MANY_CPUS } = {}): { path: string; parts: Parts } {
   const parts = partsOf('ppc64le', { fileLoaded: true, hotplug: true });
   const { start } = parts.crashKernel;
-  const elfcorehdr = { address: start + 0x400000n, memorySize: 0x100000n };
+  const elfcorehdr = { address: start + 0x400000n, memsz: 0x100000n };
   parts.places.set('elfcorehdr', elfcorehdr);
-  parts.places.set('fdt', { address: start + 0x800000n, memorySize: 0x400000n });
+  parts.places.set('fdt', { address: start + 0x800000n, memsz: 0x400000n });
   parts.chosen = parts.chosen
     .filter((each) => each.prop !== 'linux,elfcorehdr' && each.prop !== 'bootargs')
     .concat(prop('linux,elfcorehdr', cells(0, Number(elfcorehdr.address), 0, 0x100000)), prop('bootargs', 'nr_cpus=1'));

@@ -6,12 +6,13 @@ import { makeFiles, refuseExisting, type NewFile } from '../../file/new-file.js'
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { segmentSources, type SegmentSource } from '../../image/pack/pack.js';
-import { SEGMENT_NAMES, type SegmentName } from '../../image/segment.js';
+import { SEGMENT_NAMES, segmentNameOf, type SegmentName } from '../../image/segment.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { jsonText } from '../../text/json-text.js';
 import { sizeToJson } from '../../text/numbers.js';
 import { openImageFrom } from '../open-image.js';
 import { IMAGE_ARGUMENT, addImageOptions, type ImageOptions } from '../options/image-options.js';
+import { choice } from '../options/operand.js';
 import type { Outcome } from '../outcome.js';
 import { writingSegments } from '../progress-of.js';
 
@@ -32,17 +33,26 @@ export const extractCommand: CommandDefinition = {
   define(command, act) {
     command
       .argument('<image>', IMAGE_ARGUMENT)
-      .addArgument(new Argument('[segment...]', 'all without it').choices(SEGMENT_NAMES))
+      .addArgument(
+        new Argument('[segment...]', 'all without it')
+          .choices(SEGMENT_NAMES)
+          .argParser((text, before: SegmentName[] | undefined) => [...(before ?? []), choice(SEGMENT_NAMES, segmentNameOf)(text)]),
+      )
       .option('-d, --directory <dir>', 'where the files go', '.')
       .option('--manifest', 'also write the manifest that pack takes')
       .option('--overwrite', 'replace existing output files');
-    addImageOptions(command).action((path: string, names: string[], options: ExtractOptions) => {
-      act(options, (context) => extract(context, path, names, options));
+    addImageOptions(command).action((path: string, names: SegmentName[] | undefined, options: ExtractOptions) => {
+      act(options, (context) => extract(context, path, names ?? [], options));
     });
   },
 };
 
-function extract({ fileSystem, console, progress }: Context, path: string, names: readonly string[], options: ExtractOptions): Outcome {
+function extract(
+  { fileSystem, console, progress }: Context,
+  path: string,
+  names: readonly SegmentName[],
+  options: ExtractOptions,
+): Outcome {
   const image = openImageFrom({ fileSystem, console, progress }, path, options);
   try {
     const overwrite = options.overwrite === true;
@@ -104,12 +114,11 @@ function extract({ fileSystem, console, progress }: Context, path: string, names
   }
 }
 
-function chosen(all: readonly Extracted[], name: string): Extracted[] {
+function chosen(all: readonly Extracted[], name: SegmentName): Extracted[] {
   const found = all.filter(({ source }) => source.name === name);
   if (found.length > 0) return found;
-  const known = SEGMENT_NAMES.includes(name as SegmentName);
-  throw new KdumpError(known ? 'input' : 'usage', known ? 'the image has no such segment' : 'unknown segment name', {
-    found: printable(name),
+  throw new KdumpError('input', 'the image has no such segment', {
+    found: name,
     expected: [...new Set(all.map(({ source }) => source.name))].join(', '),
   });
 }
@@ -134,7 +143,7 @@ function manifestOf({ architecture, entry }: KdumpImage, all: readonly Extracted
     segments: all.map(({ source, file }) => ({
       name: source.name,
       address: hex(source.address),
-      memorySize: hex(source.memorySize),
+      memsz: hex(source.memsz),
       ...(file === null ? { fill: 0 } : { file }),
     })),
   };

@@ -88,7 +88,7 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
     entry,
     segments: segments.map((segment) => {
       const file = openFile(segment.path);
-      return sourceOfFile({ ...segment, memorySize: segment.memorySize ?? alignUp(file.size, SMALLEST_PAGE) }, file);
+      return sourceOfFile({ ...segment, memsz: segment.memsz ?? alignUp(file.size, SMALLEST_PAGE) }, file);
     }),
   };
 }

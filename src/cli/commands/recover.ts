@@ -7,16 +7,16 @@ import type { Outcome } from '../outcome.js';
 const SAID = {
   none: 'no patch was interrupted',
   untouched: 'a patch was interrupted before it touched the image; its journal is removed',
-  'taken back': 'an interrupted patch is taken back; the image is as it was before',
-  finished: 'an interrupted patch is finished',
+  'rolled back': 'an interrupted patch is rolled back; the image is as it was before',
+  'rolled forward': 'an interrupted patch is rolled forward; the image is as the patch was to make it',
 };
 
 export const recoverCommand: CommandDefinition = {
-  summary: 'take back an interrupted patch, as every writing command does first',
+  summary: 'roll back an interrupted patch (other writing commands do this first)',
   define(command, act) {
     command
       .argument('<image>', 'the image that was being patched')
-      .option('--forward', 'finish it instead')
+      .option('--roll-forward', 'complete the patch instead')
       .option('--live', 'the file is the memory of a paused guest')
       .option('--force', 'although somebody else wrote to the image since')
       .action((path: string, options: RecoverOptions & CommonOptions) => {

@@ -9,7 +9,7 @@ import type { Outcome } from '../outcome.js';
 interface UndoOptions extends CommonOptions, ApplyOptions {}
 
 export const undoCommand: CommandDefinition = {
-  summary: 'take back an apply or sync that was given --save-undo',
+  summary: 'undo an apply or sync that was given --save-undo',
   define(command, act) {
     command
       .argument('<image>', 'the image that was patched, or a copy of it')
@@ -30,7 +30,7 @@ function undo({ fileSystem, console }: Context, path: string, undoFile: string, 
     const written = undoPatch(target, undoFile, options);
     console.result(
       () => ({ file: path, applied: written > 0, undone: undoFile, bytesWritten: written }),
-      () => `${printable(path)}: ${written > 0 ? 'taken back' : 'nothing to take back'}`,
+      () => `${printable(path)}: ${written > 0 ? 'undone' : 'nothing to undo'}`,
     );
     return 'done';
   } finally {

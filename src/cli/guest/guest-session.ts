@@ -100,7 +100,7 @@ export interface GuestPatchOptions {
   readonly live?: boolean | undefined;
   /** Even where nothing shows that they do. */
   readonly force?: boolean | undefined;
-  /** Where what takes the patch back is saved before. */
+  /** Where what rolls the patch back is saved before. */
   readonly undo?: { readonly path: string; readonly overwrite: boolean } | undefined;
 }
 

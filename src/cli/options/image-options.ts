@@ -1,9 +1,9 @@
 import { Option, type Command } from 'commander';
-import { FORMAT_NAMES, type ImageFormat } from '../../image/containers/recognise.js';
+import { FORMATS, formatNamed, type ImageFormat } from '../../image/containers/recognise.js';
 import type { MachineState } from '../../machine/machine-state.js';
 import type { Range } from '../../memory/range.js';
 import { parseMapping, parseNumber, parseRange, type Mapping } from '../../text/numbers.js';
-import { operand, repeated } from './operand.js';
+import { choice, operand, repeated } from './operand.js';
 
 /** Values of the options of every command that takes an image. */
 export interface ImageOptions {
@@ -22,7 +22,11 @@ export const IMAGE_ARGUMENT = 'a packed image, or memory that holds one: a RAM f
 export function addImageOptions(command: Command): Command {
   return command
     .optionsGroup('Image options:')
-    .addOption(new Option('--format <format>', 'the container; without it recognised from the content').choices(Object.keys(FORMAT_NAMES)))
+    .addOption(
+      new Option('--format <format>', 'the container; without it recognised from the content')
+        .choices(FORMATS)
+        .argParser(choice(FORMATS, formatNamed)),
+    )
     .option('--base <addr>', 'raw: physical address of file offset 0 (default 0)', operand(parseNumber))
     .option('--map <file-offset:addr:size>', 'raw: where a piece of the file lies in physical memory; repeatable', repeated(parseMapping))
     .option('--crash-kernel <range>', 'look for segments only there ("Crash kernel" of /proc/iomem)', operand(parseRange))

@@ -41,16 +41,16 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
     entry: image.entry === null ? null : hex(image.entry),
     crashKernel: crashKernel === null ? null : rangeToJson(crashKernel),
     crashKernelRanges: crashKernelRanges.map(rangeToJson),
-    segments: segments.map(({ name, address, memorySize, bufferSize }) => ({
+    segments: segments.map(({ name, address, memsz, bufsz }) => ({
       name,
       address: hex(address),
-      memorySize: sizeToJson(memorySize),
-      bufferSize: bufferSize === null ? null : sizeToJson(bufferSize),
+      memsz: sizeToJson(memsz),
+      bufsz: bufsz === null ? null : sizeToJson(bufsz),
       fileOffset: offsetToJson(memory.placeOf(address)),
     })),
     elfcorehdr: {
       address: hex(elfcorehdr.segment.address),
-      memorySize: sizeToJson(elfcorehdr.segment.memorySize),
+      memsz: sizeToJson(elfcorehdr.segment.memsz),
       usedSize: elfcorehdrSize(elfcorehdr.contents.programHeaders.length),
       programHeaders: elfcorehdr.contents.programHeaders.length,
       cpuNotes: crash.cpuNotes.length,
@@ -71,7 +71,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
         ? null
         : {
             address: hex(fdt.segment.address),
-            memorySize: sizeToJson(fdt.segment.memorySize),
+            memsz: sizeToJson(fdt.segment.memsz),
             totalSize: fdt.tree.header.totalSize,
             usedSize: fdt.tree.usedSize,
             freeSize: fdtFreeSize(fdt),
@@ -82,7 +82,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
     purgatory: purgatory === null ? null : { digest, covers: coveredSegments(image) },
     capacity: capacityOf(image),
     interrupted: image.isInterrupted,
-    derived: image.notes,
+    provenance: image.provenance,
     findings,
   };
 }

@@ -46,7 +46,7 @@ export function renderInspect(image: KdumpImage, digest: DigestStatus, findings:
     ...roomLines(image, theme),
     '',
     ...segmentLines(image, theme),
-    ...image.notes.map((note) => theme.faint(wrapped(`(${note})`, theme))),
+    ...image.provenance.map((note) => theme.faint(wrapped(`(${note})`, theme))),
   ].join('\n');
 }
 
@@ -111,7 +111,7 @@ function roomLines(image: KdumpImage, theme: Theme): string[] {
   const { segment, contents } = image.elfcorehdr;
   const elfcorehdr = [
     `${memoryRanges} more memory ranges`,
-    `elfcorehdr ${elfcorehdrSize(contents.programHeaders.length)} of ${segment.memorySize} bytes`,
+    `elfcorehdr ${elfcorehdrSize(contents.programHeaders.length)} of ${segment.memsz} bytes`,
   ];
   const rows = [elfcorehdr];
   if (image.fdt !== null) {
@@ -132,8 +132,8 @@ function segmentLines({ segments, crashKernel, crashKernelRanges, entry }: Kdump
     segments.map((segment) => [
       INDENT + segment.name,
       formatRange(segmentRange(segment)),
-      formatSize(segment.memorySize),
-      ...(theme.columns < WIDE || segment.bufferSize === null ? [] : [`${formatSize(segment.bufferSize)} loaded`]),
+      formatSize(segment.memsz),
+      ...(theme.columns < WIDE || segment.bufsz === null ? [] : [`${formatSize(segment.bufsz)} loaded`]),
     ]),
     [2, 3],
   );

@@ -56,7 +56,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
     (memoryBlocks === undefined ? undefined : within({ file: memoryBlocks }, () => readBlockSize(reader, memoryBlocks)));
   const atStart = openImageFrom(context, path, imageOptions);
   closeImage(atStart);
-  const isSearched = atStart.format !== 'kdump' && imageOptions.kexecLog === undefined;
+  const isSearched = atStart.format !== 'packed' && imageOptions.kexecLog === undefined;
   const progress = isSearched ? signals.atOnce : NO_PROGRESS;
   // What is to be said of the place was said.
   const silently = { fileSystem, progress, console: { note: () => undefined, detail: () => undefined } };

@@ -181,7 +181,7 @@ function sameProperties(present: readonly FdtProperty[], wanted: readonly FdtPro
   );
 }
 
-/** The node's properties as ranges of offsets, with those that touch joined. */
+/** The node's properties as ranges of offsets, with adjacent ones joined. */
 function propertyRuns(tree: FdtTree, node: number): { start: number; end: number }[] {
   const runs: { start: number; end: number }[] = [];
   const end = column(tree.firstProperty, node + 1);

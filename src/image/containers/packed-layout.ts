@@ -46,14 +46,14 @@ export interface PackedSegment extends Segment {
 /**
  * Where everything goes in a packed image of these segments, and its tables. Pure: the same segments give the same layout.
  *
- * The elfcorehdr and FDT are stored at their full memorySize, so that both can grow in place; the others at bufferSize.
+ * The elfcorehdr and FDT are stored at their full memsz, so that both can grow in place; the others at bufsz.
  *
  * @throws KdumpError `input` when segments overlap or there are more than 16
  */
 export function packedLayout(
   architecture: Architecture,
   entry: bigint | null,
-  unsorted: readonly (Segment & { bufferSize: bigint })[],
+  unsorted: readonly (Segment & { bufsz: bigint })[],
 ): PackedLayout {
   const segments = checkedSegments(unsorted);
   if (segments.length === 0 || segments.length > MAX_SEGMENTS) {
@@ -63,12 +63,12 @@ export function packedLayout(
   let end = BigInt(ELF_HEADER_SIZE + segments.length * PROGRAM_HEADER_SIZE);
   const placed = segments.map((segment): PackedSegment => {
     const growsInPlace = segment.name === 'elfcorehdr' || segment.name === 'fdt';
-    const fileSize = growsInPlace ? segment.memorySize : segment.bufferSize;
-    if (fileSize > segment.memorySize) {
+    const fileSize = growsInPlace ? segment.memsz : segment.bufsz;
+    if (fileSize > segment.memsz) {
       throw new KdumpError('input', 'more bytes than the segment has room for', {
         segment: segment.name,
         found: hex(fileSize),
-        expected: `at most ${hex(segment.memorySize)}`,
+        expected: `at most ${hex(segment.memsz)}`,
       });
     }
     const fileOffset = alignUp(end, FILE_ALIGNMENT);
@@ -118,7 +118,7 @@ export function packedLayout(
     },
     head,
   );
-  placed.forEach(({ address, memorySize, fileOffset, fileSize }, index) => {
+  placed.forEach(({ address, memsz, fileOffset, fileSize }, index) => {
     programHeaderFormat.encode(
       {
         type: PT_LOAD,
@@ -127,7 +127,7 @@ export function packedLayout(
         vaddr: address,
         paddr: address,
         filesz: BigInt(fileSize),
-        memsz: memorySize,
+        memsz: memsz,
         align: address % FILE_ALIGNMENT === 0n ? FILE_ALIGNMENT : 1n,
       },
       head,
@@ -150,13 +150,13 @@ export function packedLayout(
   };
   const sections: SectionHeader[] = [
     noSection,
-    ...placed.map(({ address, memorySize, fileOffset, fileSize }) => ({
+    ...placed.map(({ address, memsz, fileOffset, fileSize }) => ({
       ...noSection,
       type: fileSize === 0 ? SHT_NOBITS : SHT_PROGBITS,
       flags: BigInt(SHF_ALLOC),
       addr: address,
       offset: BigInt(fileOffset),
-      size: fileSize === 0 ? memorySize : BigInt(fileSize),
+      size: fileSize === 0 ? memsz : BigInt(fileSize),
       addralign: 1n,
     })),
     { ...noSection, type: SHT_STRTAB, offset: tailOffset, size: BigInt(strings.length), addralign: 1n },

@@ -6,7 +6,7 @@ import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, parseElfHeader, type ElfHeader } 
 import { programHeaderFormat, sectionHeaderFormat, type SectionHeader } from '../../elf/records.js';
 import type { InputFile } from '../../file/input-file.js';
 import { PhysicalMemory } from './physical-memory.js';
-import { MAX_SEGMENTS, SEGMENT_NAMES, checkedSegments, type Segment, type SegmentName } from '../segment.js';
+import { MAX_SEGMENTS, checkedSegments, segmentNameOf, type Segment, type SegmentName } from '../segment.js';
 
 export const SECTION_PREFIX = '.kexec.';
 const MAX_STRING_TABLE = 4096;
@@ -64,7 +64,7 @@ export function readPacked(file: InputFile): PackedImage {
           found: `${hex(load.paddr)} at ${hex(load.offset)} and ${hex(section.addr)} at ${hex(section.offset)}`,
         });
       }
-      return { name, address: load.paddr, memorySize: load.memsz, bufferSize: load.filesz };
+      return { name, address: load.paddr, memsz: load.memsz, bufsz: load.filesz };
     });
     const memory = new PhysicalMemory(
       file,
@@ -97,7 +97,7 @@ function segmentName(section: string): SegmentName {
   if (!section.startsWith(SECTION_PREFIX)) throw notPacked(`a section named "${printable(section)}"`);
   const name = section.slice(SECTION_PREFIX.length);
   if (/^segment\d+$/.test(name)) return 'other';
-  const known = SEGMENT_NAMES.find((each) => each === name);
+  const known = segmentNameOf(name);
   if (known === undefined || known === 'other') throw notPacked(`a section named "${printable(section)}"`);
   return known;
 }

@@ -5,14 +5,21 @@ import type { InputFile } from '../../file/input-file.js';
 import { HEAD_SIZE, knownFile } from './known-files.js';
 
 /** Containers of a kdump image (docs/containers.md). */
-export type ImageFormat = 'kdump' | 'elf-core' | 'raw';
+export type ImageFormat = 'packed' | 'elf-core' | 'raw';
 
 /** What to call an image in such a container. */
 export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
-  kdump: 'packed kdump image',
+  packed: 'packed kdump image',
   'elf-core': 'kdump image in an ELF memory dump',
   raw: 'kdump image in raw memory',
 };
+
+export const FORMATS = Object.keys(FORMAT_NAMES) as readonly ImageFormat[];
+
+/** The container called `text`, `kdump` being what version 0.1 called a packed image; undefined where there is none. */
+export function formatNamed(text: string): ImageFormat | undefined {
+  return text === 'kdump' ? 'packed' : FORMATS.find((format) => format === text);
+}
 
 /**
  * The container that the first bytes speak for; anything without a magic of its own may be plain memory.
@@ -24,7 +31,7 @@ export function recogniseFormat(file: InputFile): ImageFormat {
   const start = file.readStart(ELF_HEADER_SIZE);
   if (hasElfMagic(start) && start[EI_CLASS] !== ELFCLASS32) {
     const { type } = within({ file: file.path }, () => parseElfHeader(start)).fields;
-    if (type === ET_EXEC) return 'kdump';
+    if (type === ET_EXEC) return 'packed';
     if (type === ET_CORE) return 'elf-core';
     throw new KdumpError('input', 'an ELF file of the wrong type', {
       file: file.path,

@@ -41,7 +41,7 @@ export function imageOfFdt(search: Search, fdtAddress: bigint): FoundImage {
   const description = { elfcorehdr: { address, contents }, fdt: { address: fdtAddress, tree: fdt } };
   const statedSizes = [facts.elfcorehdr.size, reserved].filter((size) => size !== null);
   const found = imageAround(search, architecture, crashKernel, description, statedSizes, known);
-  return { ...found, notes: [`elfcorehdr address from ${source}`, ...found.notes] };
+  return { ...found, provenance: [`elfcorehdr address from ${source}`, ...found.provenance] };
 }
 
 /** Whether the elfcorehdr lists `address` as memory of the dump; a kdump image lies in memory that it leaves out. */

@@ -26,7 +26,7 @@ export function imageInTable(memory: PhysicalMemory, table: KexecLog): FoundImag
     for (const other of table.others ?? []) {
       const image = attempt(() => imageOfLoad(memory, other));
       if (image !== undefined)
-        return { ...image, notes: [...image.notes, 'an earlier load of the log, since the last one is not in this memory'] };
+        return { ...image, provenance: [...image.provenance, 'an earlier load of the log, since the last one is not in this memory'] };
     }
     throw error;
   }
@@ -42,7 +42,7 @@ function attempt<T>(action: () => T): T | undefined {
 }
 
 function imageOfLoad(memory: PhysicalMemory, table: KexecLog): FoundImage {
-  const unnamed = checkedSegments(table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memorySize: memsz, bufferSize: bufsz })));
+  const unnamed = checkedSegments(table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memsz: memsz, bufsz: bufsz })));
   // Asks for the extents only.
   for (const segment of unnamed) memory.require(segmentRange(segment));
   const description = readDescription(memory, described(memory, unnamed));
@@ -55,7 +55,7 @@ function imageOfLoad(memory: PhysicalMemory, table: KexecLog): FoundImage {
     crashKernel: null,
     entry: table.entry ?? null,
     isComplete: true,
-    notes: ['segment names from what lies at the addresses of the kexec log'],
+    provenance: ['segment names from what lies at the addresses of the kexec log'],
   };
 }
 
@@ -82,8 +82,8 @@ function described(memory: PhysicalMemory, segments: readonly UnnamedSegment[]):
   return [{ ...elfcorehdr, name: 'elfcorehdr' }, ...(fdt === undefined ? [] : [{ ...fdt, name: 'fdt' } as const])];
 }
 
-function isElfcorehdr(memory: PhysicalMemory, { address, memorySize }: UnnamedSegment): boolean {
-  if (memorySize < ELF_HEADER_SIZE) return false;
+function isElfcorehdr(memory: PhysicalMemory, { address, memsz }: UnnamedSegment): boolean {
+  if (memsz < ELF_HEADER_SIZE) return false;
   const head = memory.read(address, ELF_HEADER_SIZE);
   if (!hasElfMagic(head)) return false;
   try {
@@ -94,6 +94,6 @@ function isElfcorehdr(memory: PhysicalMemory, { address, memorySize }: UnnamedSe
   }
 }
 
-function firstWord(memory: PhysicalMemory, { address, memorySize }: UnnamedSegment): number {
-  return memorySize < 4n ? 0 : dataView(memory.read(address, 4)).getUint32(0);
+function firstWord(memory: PhysicalMemory, { address, memsz }: UnnamedSegment): number {
+  return memsz < 4n ? 0 : dataView(memory.read(address, 4)).getUint32(0);
 }

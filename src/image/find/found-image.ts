@@ -12,5 +12,5 @@ export interface FoundImage {
   readonly entry: bigint | null;
   readonly isComplete: boolean;
   /** How each thing that is not stated anywhere was derived. */
-  readonly notes: readonly string[];
+  readonly provenance: readonly string[];
 }

@@ -51,7 +51,7 @@ export function imageAround(
   ];
   const table = crashKernel === null ? undefined : findTable(search, crashKernel, expected, architecture);
   const covered = table?.regions ?? [];
-  const notes = table === undefined ? [] : ["sizes of covered segments from the purgatory's region table"];
+  const provenance = table === undefined ? [] : ["sizes of covered segments from the purgatory's region table"];
 
   const stated = [
     ...known.map(({ address }) => address),
@@ -60,16 +60,16 @@ export function imageAround(
   ];
   const page = architecture.pageSizes.find((size) => stated.every((value) => value % size === 0n)) ?? SMALLEST_PAGE;
 
-  const segments: UnnamedSegment[] = covered.map((region) => ({ address: region.start, memorySize: sizeOf(region), bufferSize: null }));
+  const segments: UnnamedSegment[] = covered.map((region) => ({ address: region.start, memsz: sizeOf(region), bufsz: null }));
   for (const { address, size } of known) {
     const index = segments.findIndex((segment) => segment.address === address);
-    if (index < 0) segments.push({ address, memorySize: alignUp(size, page), bufferSize: size });
-    else segments[index] = { ...(segments[index] as UnnamedSegment), bufferSize: size };
+    if (index < 0) segments.push({ address, memsz: alignUp(size, page), bufsz: size });
+    else segments[index] = { ...(segments[index] as UnnamedSegment), bufsz: size };
   }
   const kernel = table === undefined && crashKernel !== null ? kernelImage(memory, crashKernel, page) : undefined;
   if (kernel !== undefined) {
     segments.push(kernel);
-    notes.push('kernel from the header of its image at the start of the crashkernel range');
+    provenance.push('kernel from the header of its image at the start of the crashkernel range');
   }
 
   if (!segments.some((segment) => segment.address === elfcorehdr.address)) {
@@ -78,13 +78,13 @@ export function imageAround(
       ...(table === undefined ? [] : [alignDown(table.address, page)]),
       ...(crashKernel === null ? [] : [crashKernel.end]),
     ];
-    const { size, how } = elfcorehdrMemorySize(memory, architecture, elfcorehdr, statedSizes, used, others, page);
-    segments.push({ address: elfcorehdr.address, memorySize: size, bufferSize: null });
-    notes.push(`elfcorehdr memsz ${how}`);
+    const { size, how } = elfcorehdrMemsz(memory, architecture, elfcorehdr, statedSizes, used, others, page);
+    segments.push({ address: elfcorehdr.address, memsz: size, bufsz: null });
+    provenance.push(`elfcorehdr memsz ${how}`);
   }
   if (table !== undefined && crashKernel !== null) {
     segments.push(purgatoryAround(memory, table, subtract([crashKernel], segments.map(segmentRange)), page));
-    notes.push('purgatory from the pages around its region table that are not zero');
+    provenance.push('purgatory from the pages around its region table that are not zero');
   }
   return {
     architecture,
@@ -93,7 +93,7 @@ export function imageAround(
     crashKernel,
     entry: null,
     isComplete: false,
-    notes,
+    provenance,
   };
 }
 
@@ -101,7 +101,7 @@ export function imageAround(
  * The elfcorehdr's memsz: as stated, if that is whole pages and larger than bufsz; else the zeros behind it, up to what follows and to what the
  * kernel asks kexec-tools to reserve for hotplug.
  */
-function elfcorehdrMemorySize(
+function elfcorehdrMemsz(
   memory: PhysicalMemory,
   architecture: Architecture,
   { address, contents }: Description['elfcorehdr'],
@@ -115,8 +115,8 @@ function elfcorehdrMemorySize(
   const stated = statedSizes.find((size) => size >= least && size % page === 0n && address + size <= limit);
   if (stated !== undefined) return { size: stated, how: 'as the FDT states it' };
   const zeros = alignDown(zeroRun(memory, address + used, limit) - address, page);
-  const notes = contents.programHeaders.filter(({ type }) => type === PT_NOTE).length;
-  const reserved = alignUp(architecture.hotplugReservation?.(notes - 1) ?? MOST_RESERVED, page);
+  const provenance = contents.programHeaders.filter(({ type }) => type === PT_NOTE).length;
+  const reserved = alignUp(architecture.hotplugReservation?.(provenance - 1) ?? MOST_RESERVED, page);
   const size = zeros < reserved ? zeros : reserved;
   return { size: size > least ? size : least, how: 'from the zeros behind it' };
 }
@@ -148,7 +148,7 @@ function kernelImage(memory: PhysicalMemory, crashKernel: Range, page: bigint): 
   const view = dataView(memory.read(head.start, 64));
   const size = view.getBigUint64(16, true);
   if (!IMAGE_MAGICS.includes(view.getUint32(56, true)) || size === 0n || size > sizeOf(crashKernel)) return undefined;
-  return { address: head.start, memorySize: alignUp(size, page), bufferSize: null };
+  return { address: head.start, memsz: alignUp(size, page), bufsz: null };
 }
 
 function purgatoryAround(memory: PhysicalMemory, table: RegionTable, free: readonly Range[], page: bigint): UnnamedSegment {
@@ -160,7 +160,7 @@ function purgatoryAround(memory: PhysicalMemory, table: RegionTable, free: reado
     while (start - page >= gap.start && !isZero(start - page)) start -= page;
     while (end + page <= gap.end && !isZero(end)) end += page;
   }
-  return { address: start, memorySize: end - start, bufferSize: null };
+  return { address: start, memsz: end - start, bufsz: null };
 }
 
 /** Address of the first byte from `start` on that is not zero, at most `limit`. */

@@ -33,7 +33,7 @@ export function nameSegments(
   if (fdt !== null) add(kdumpFdtFacts(fdt.tree).initrd?.start, 'initrd');
   const parameters = bootParameters(memory, segments);
   add(purgatory, 'purgatory');
-  add(parameters?.address, 'cmdline');
+  add(parameters?.address, 'boot-params');
   add(parameters?.initrd, 'initrd');
   nameByElimination(memory, segments, names, elfcorehdr.contents.header.byteOrder);
   return segments.map((segment) => ({ ...segment, name: names.get(segment) ?? 'other' }));
@@ -41,8 +41,8 @@ export function nameSegments(
 
 /** The boot_params of x86, and where they say that the initrd is. */
 function bootParameters(memory: PhysicalMemory, segments: readonly UnnamedSegment[]): { address: bigint; initrd: bigint } | undefined {
-  for (const { address, memorySize } of segments) {
-    if (memorySize < 0x1000n) continue;
+  for (const { address, memsz } of segments) {
+    if (memsz < 0x1000n) continue;
     const view = dataView(memory.read(address, 0x300));
     if (view.getUint32(SETUP_HEADER_AT, true) !== SETUP_HEADER_MAGIC) continue;
     // ramdisk_image, and ext_ramdisk_image for its upper half.
@@ -63,9 +63,8 @@ function nameByElimination(
   const purgatory = [...names.values()].includes('purgatory')
     ? undefined
     : left().find(
-        ({ address, memorySize }) =>
-          memorySize <= MAX_PURGATORY &&
-          findRegionTable(memory.readOnce(address, Number(memorySize)), address, ranges, order) !== undefined,
+        ({ address, memsz }) =>
+          memsz <= MAX_PURGATORY && findRegionTable(memory.readOnce(address, Number(memsz)), address, ranges, order) !== undefined,
       );
   if (purgatory !== undefined) names.set(purgatory, 'purgatory');
   const [kernel, ...more] = left();

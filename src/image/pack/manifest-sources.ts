@@ -29,20 +29,20 @@ export function manifestSources(
   });
 }
 
-function sourceOf({ name, address, memorySize, contents }: ManifestSegment, open: (path: string) => InputFile): SegmentSource {
-  const segment = { name, address, memorySize };
+function sourceOf({ name, address, memsz, contents }: ManifestSegment, open: (path: string) => InputFile): SegmentSource {
+  const segment = { name, address, memsz };
   if (contents.kind === 'hex') return sourceOfBytes(segment, contents.bytes);
   if (contents.kind === 'file') return sourceOfFile(segment, open(contents.path));
   return { ...segment, size: contents.size, contents: () => filled(contents) };
 }
 
-export function sourceOfFile(segment: Pick<SegmentSource, 'name' | 'address' | 'memorySize'>, file: InputFile): SegmentSource {
-  if (file.size > segment.memorySize) {
+export function sourceOfFile(segment: Pick<SegmentSource, 'name' | 'address' | 'memsz'>, file: InputFile): SegmentSource {
+  if (file.size > segment.memsz) {
     throw new KdumpError('input', 'the file is larger than its segment', {
       file: file.path,
       segment: segment.name,
       found: `${file.size} bytes`,
-      expected: `at most ${hex(segment.memorySize)}`,
+      expected: `at most ${hex(segment.memsz)}`,
     });
   }
   return {
@@ -63,11 +63,11 @@ function* filled({ byte, size }: Extract<ManifestContents, { kind: 'fill' }>): G
 function withDigest(source: SegmentSource, digest: ManifestDigest, all: readonly SegmentSource[], byteOrder: ByteOrder): SegmentSource {
   const end = [digest.tableOffset + BigInt(REGION_TABLE_SIZE), digest.digestOffset + BigInt(DIGEST_SIZE)].reduce((a, b) => (a > b ? a : b));
   const size = source.size > end ? source.size : end;
-  if (size > source.memorySize || size > MAX_PURGATORY) {
+  if (size > source.memsz || size > MAX_PURGATORY) {
     throw new KdumpError('input', 'the region table or digest lies outside the segment', {
       segment: source.name,
       found: hex(end),
-      expected: `at most ${hex(source.memorySize < MAX_PURGATORY ? source.memorySize : MAX_PURGATORY)}`,
+      expected: `at most ${hex(source.memsz < MAX_PURGATORY ? source.memsz : MAX_PURGATORY)}`,
     });
   }
   const bytes = new Uint8Array(safePosition(size));
@@ -85,9 +85,9 @@ function withDigest(source: SegmentSource, digest: ManifestDigest, all: readonly
     }
     const at = Number(digest.tableOffset) + 16 * index;
     view.setBigUint64(at, covered.address, byteOrder === 'lsb');
-    view.setBigUint64(at + 8, covered.memorySize, byteOrder === 'lsb');
+    view.setBigUint64(at + 8, covered.memsz, byteOrder === 'lsb');
     for (const piece of covered.contents()) hash.update(piece);
-    for (const piece of filled({ kind: 'fill', byte: 0, size: covered.memorySize - covered.size })) hash.update(piece);
+    for (const piece of filled({ kind: 'fill', byte: 0, size: covered.memsz - covered.size })) hash.update(piece);
   });
   bytes.set(hash.digest(), Number(digest.digestOffset));
   return sourceOfBytes(source, bytes);

@@ -5,7 +5,7 @@ import { excerpt } from '../../text/excerpt.js';
 import { at, inside, readArray, readInteger, readObject, wrongValue } from '../../text/json-fields.js';
 import { parseNumber, parseSize } from '../../text/numbers.js';
 import { parseJsonDocuments, type JsonValue } from '../../text/strict-json.js';
-import { MAX_SEGMENTS, SEGMENT_NAMES, type SegmentName } from '../segment.js';
+import { MAX_SEGMENTS, SEGMENT_NAMES, segmentNameOf, type SegmentName } from '../segment.js';
 
 /** The readable source of an image: what `pack --manifest` takes and `extract --manifest` writes (docs/manifest.md). */
 export interface Manifest {
@@ -14,17 +14,17 @@ export interface Manifest {
   readonly segments: readonly ManifestSegment[];
 }
 
-/** A segment of a {@link Manifest}: `address` and `memorySize` are `mem` and `memsz`, in bytes. */
+/** A segment of a {@link Manifest}: `address` and `memsz` are `mem` and `memsz`, in bytes. */
 export interface ManifestSegment {
   readonly name: SegmentName;
   readonly address: bigint;
-  readonly memorySize: bigint;
+  readonly memsz: bigint;
   readonly contents: ManifestContents;
   /** A region table and digest to be put into the contents, once all others are known. */
   readonly digest?: ManifestDigest;
 }
 
-/** Where the contents of a segment come from. Sizes are bytes; the rest of `memorySize` is zero. */
+/** Where the contents of a segment come from. Sizes are bytes; the rest of `memsz` is zero. */
 export type ManifestContents =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'fill'; readonly byte: number; readonly size: bigint }
@@ -40,6 +40,8 @@ export interface ManifestDigest {
 }
 
 export const MAX_MANIFEST = 16 << 20;
+/** `memsz` in manifests of version 0.1. */
+const FORMER_MEMSZ = 'memorySize';
 
 /** @throws KdumpError `usage`, with the place as its segment: `segments[2].address` */
 export function parseManifest(text: string): Manifest {
@@ -61,26 +63,27 @@ export function parseManifest(text: string): Manifest {
 }
 
 function parseSegment(value: JsonValue, place: string): ManifestSegment {
-  const fields = readObject(value, place, ['name', 'address', 'memorySize', 'file', 'fill', 'hex', 'size', 'digest']);
-  const memorySize = readInteger(fields.get('memorySize'), inside(place, 'memorySize'), parseSize);
-  if (memorySize === 0n) throw at(inside(place, 'memorySize'), 'segment is empty', { found: '0', expected: 'at least one byte' });
+  const fields = readObject(value, place, ['name', 'address', 'memsz', FORMER_MEMSZ, 'file', 'fill', 'hex', 'size', 'digest']);
+  if (fields.has('memsz') && fields.has(FORMER_MEMSZ)) throw at(place, `memsz and ${FORMER_MEMSZ} are the same`, { expected: 'memsz' });
+  const memsz = readInteger(fields.get('memsz') ?? fields.get(FORMER_MEMSZ), inside(place, 'memsz'), parseSize);
+  if (memsz === 0n) throw at(inside(place, 'memsz'), 'segment is empty', { found: '0', expected: 'at least one byte' });
   const digest = fields.get('digest');
   return {
     name: parseName(fields.get('name'), inside(place, 'name')),
     address: readInteger(fields.get('address'), inside(place, 'address'), parseNumber),
-    memorySize,
-    contents: parseContents(fields, place, memorySize),
+    memsz,
+    contents: parseContents(fields, place, memsz),
     ...(digest === undefined ? {} : { digest: parseDigest(digest, inside(place, 'digest')) }),
   };
 }
 
 function parseName(value: JsonValue | undefined, place: string): SegmentName {
-  const name = SEGMENT_NAMES.find((each) => each === value);
+  const name = segmentNameOf(value);
   if (name === undefined) throw wrongValue(value, place, SEGMENT_NAMES.join(', '));
   return name;
 }
 
-function parseContents(fields: ReadonlyMap<string, JsonValue>, place: string, memorySize: bigint): ManifestContents {
+function parseContents(fields: ReadonlyMap<string, JsonValue>, place: string, memsz: bigint): ManifestContents {
   const [file, fill, hex, size] = [fields.get('file'), fields.get('fill'), fields.get('hex'), fields.get('size')];
   if ([file, fill, hex].filter((each) => each !== undefined).length !== 1) {
     throw at(place, 'the contents are not given once', { expected: 'one of file, fill and hex' });
@@ -94,7 +97,7 @@ function parseContents(fields: ReadonlyMap<string, JsonValue>, place: string, me
   if (fill !== undefined) {
     const byte = readInteger(fill, inside(place, 'fill'), parseNumber);
     if (byte > 0xff) throw wrongValue(fill, inside(place, 'fill'), 'a byte, 0 to 255');
-    const stored = size === undefined ? (byte === 0n ? 0n : memorySize) : readInteger(size, inside(place, 'size'), parseSize);
+    const stored = size === undefined ? (byte === 0n ? 0n : memsz) : readInteger(size, inside(place, 'size'), parseSize);
     return { kind: 'fill', byte: Number(byte), size: stored };
   }
   if (typeof hex !== 'string' || !isHexBytes(hex)) throw wrongValue(hex, inside(place, 'hex'), 'bytes as pairs of hexadecimal digits');
@@ -119,14 +122,14 @@ function parseDigest(value: JsonValue, place: string): ManifestDigest {
 }
 
 /** What `--segment name=file@addr[+memsz]` says. @throws KdumpError `usage` */
-export function parseSegmentOperand(text: string): { name: SegmentName; path: string; address: bigint; memorySize: bigint | null } {
-  const match = /^([a-z]+)=(.+)@([^@+]+)(?:\+([^@+]+))?$/s.exec(text);
-  const name = SEGMENT_NAMES.find((each) => each === match?.[1]);
+export function parseSegmentOperand(text: string): { name: SegmentName; path: string; address: bigint; memsz: bigint | null } {
+  const match = /^([a-z-]+)=(.+)@([^@+]+)(?:\+([^@+]+))?$/s.exec(text);
+  const name = segmentNameOf(match?.[1]);
   if (match?.[2] === undefined || match[3] === undefined || name === undefined) {
     throw new KdumpError('usage', 'not a segment', {
       found: excerpt(text),
       expected: `<name>=<file>@<addr>[+<memsz>], the name one of ${SEGMENT_NAMES.join(', ')}`,
     });
   }
-  return { name, path: match[2], address: parseNumber(match[3]), memorySize: match[4] === undefined ? null : parseSize(match[4]) };
+  return { name, path: match[2], address: parseNumber(match[3]), memsz: match[4] === undefined ? null : parseSize(match[4]) };
 }

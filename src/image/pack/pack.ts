@@ -13,8 +13,8 @@ import type { Segment, SegmentName } from '../segment.js';
 export interface SegmentSource {
   readonly name: SegmentName;
   readonly address: bigint;
-  readonly memorySize: bigint;
-  /** `bufsz`: bytes of contents; the rest of memorySize is zero. */
+  readonly memsz: bigint;
+  /** `bufsz`: bytes of contents; the rest of memsz is zero. */
   readonly size: bigint;
   /** Consecutive pieces of the contents, `size` bytes together; each is valid until the next is asked for. */
   contents(): Iterable<Uint8Array>;
@@ -36,7 +36,7 @@ export function packImage(
   const layout = packedLayout(
     image.architecture,
     image.entry,
-    image.segments.map(({ name, address, memorySize, size }) => ({ name, address, memorySize, bufferSize: size })),
+    image.segments.map(({ name, address, memsz, size }) => ({ name, address, memsz, bufsz: size })),
   );
   makeFile(fileSystem, path, overwrite, (descriptor) => {
     fileSystem.write(descriptor, layout.head, 0);
@@ -61,7 +61,7 @@ export function segmentSources({ memory, segments }: KdumpImage): SegmentSource[
     return {
       name: segment.name,
       address: segment.address,
-      memorySize: segment.memorySize,
+      memsz: segment.memsz,
       size,
       *contents() {
         if (size === 0n) return;
@@ -71,9 +71,9 @@ export function segmentSources({ memory, segments }: KdumpImage): SegmentSource[
   });
 }
 
-function storedSize(memory: PhysicalMemory, { name, address, memorySize, bufferSize }: Segment): bigint {
-  if (name === 'elfcorehdr' || name === 'fdt') return memorySize;
-  return bufferSize ?? sizeWithoutTrailingZeros(memory, address, memorySize);
+function storedSize(memory: PhysicalMemory, { name, address, memsz, bufsz }: Segment): bigint {
+  if (name === 'elfcorehdr' || name === 'fdt') return memsz;
+  return bufsz ?? sizeWithoutTrailingZeros(memory, address, memsz);
 }
 
 const CHUNK = 1n << 20n;
@@ -90,6 +90,6 @@ function sizeWithoutTrailingZeros(memory: PhysicalMemory, address: bigint, size:
 }
 
 /** Contents that are in memory already. */
-export function sourceOfBytes(segment: Pick<Segment, 'name' | 'address' | 'memorySize'>, bytes: Uint8Array): SegmentSource {
+export function sourceOfBytes(segment: Pick<Segment, 'name' | 'address' | 'memsz'>, bytes: Uint8Array): SegmentSource {
   return { ...segment, size: BigInt(bytes.length), contents: () => [bytes] };
 }

@@ -10,7 +10,7 @@ function tableOf({ parts, segments }: Built): { memory: ReturnType<typeof memory
   const { start } = parts.crashKernel;
   const bytes = new Uint8Array(Number(CRASH_KERNEL_SIZE));
   for (const segment of segments) bytes.set(segment.bytes, Number(segment.address - start));
-  const log = segments.map(({ address, memorySize, bytes: { length } }) => ({ mem: address, memsz: memorySize, bufsz: BigInt(length) }));
+  const log = segments.map(({ address, memsz, bytes: { length } }) => ({ mem: address, memsz: memsz, bufsz: BigInt(length) }));
   return {
     memory: memoryOf(bytes, [{ address: start, size: CRASH_KERNEL_SIZE, fileOffset: 0n, fileSize: CRASH_KERNEL_SIZE }]),
     table: { segments: log.reverse(), entry: 0x1234n },
@@ -67,11 +67,11 @@ describe('of several loads', () => {
   test('the one that fits counts, not the last', () => {
     const image = imageInTable(memory, { ...reboot, others: [reboot, table] });
     expect(image.segments).toHaveLength(table.segments.length);
-    expect(image.notes.join()).toContain('an earlier load of the log');
+    expect(image.provenance.join()).toContain('an earlier load of the log');
   });
 
   test('the last counts where it fits', () => {
-    expect(imageInTable(memory, { ...table, others: [reboot, table] }).notes.join()).not.toContain('an earlier load');
+    expect(imageInTable(memory, { ...table, others: [reboot, table] }).provenance.join()).not.toContain('an earlier load');
   });
 
   test('where none fits the error is that of the last', () => {

@@ -15,13 +15,13 @@ const open = (path: string): InputFile => {
 
 const segment = (
   name: ManifestSegment['name'],
-  memorySize: bigint,
+  memsz: bigint,
   contents: ManifestSegment['contents'],
   digest?: ManifestDigest,
 ): ManifestSegment => ({
   name,
   address: 0x1000n,
-  memorySize,
+  memsz,
   contents,
   ...(digest === undefined ? {} : { digest }),
 });
@@ -66,8 +66,8 @@ describe('a digest', () => {
   const digest: ManifestDigest = { tableOffset: 0x20n, digestOffset: 0x180n, covers: ['kernel', 'initrd'] };
   const kernel: ManifestSegment = { ...segment('kernel', 16n, { kind: 'hex', bytes: Uint8Array.of(1, 2, 3) }), address: 0x8000n };
   const initrd = segment('initrd', 8n, { kind: 'fill', byte: 9, size: 8n });
-  const purgatory = (more: Partial<ManifestDigest> = {}, memorySize = 0x1000n, bytes = Uint8Array.of(0xaa)): ManifestSegment =>
-    segment('purgatory', memorySize, { kind: 'hex', bytes }, { ...digest, ...more });
+  const purgatory = (more: Partial<ManifestDigest> = {}, memsz = 0x1000n, bytes = Uint8Array.of(0xaa)): ManifestSegment =>
+    segment('purgatory', memsz, { kind: 'hex', bytes }, { ...digest, ...more });
 
   test('and the table of what it covers are put into the contents, at full memsz', () => {
     const bytes = contentsOf(purgatory(), kernel, initrd)[0] ?? expect.fail('no purgatory');
@@ -88,8 +88,8 @@ describe('a digest', () => {
     ['the table', { tableOffset: 0x100n, digestOffset: 0n }, 0x1ffn, '0x200', 'at most 0x1ff'],
     ['the digest', { digestOffset: 0x1e0n }, 0x1ffn, '0x200', 'at most 0x1ff'],
     ['what is far away', { digestOffset: 1n << 20n }, 1n << 30n, '0x100020', 'at most 0x100000'],
-  ])('outside the segment is refused: %s', (_, more, memorySize, found, expected) => {
-    expect(thrown(() => contentsOf(purgatory(more, memorySize), kernel, initrd))).toMatchObject({
+  ])('outside the segment is refused: %s', (_, more, memsz, found, expected) => {
+    expect(thrown(() => contentsOf(purgatory(more, memsz), kernel, initrd))).toMatchObject({
       kind: 'input',
       problem: 'the region table or digest lies outside the segment',
       details: { segment: 'purgatory', found, expected },

@@ -15,7 +15,7 @@ const architecture = architectureNamed('ppc64le');
 const built = build(partsOf('ppc64le'));
 
 const sourcesOf = ({ segments }: Built): SegmentSource[] =>
-  segments.map(({ role, address, memorySize, bytes }) => sourceOfBytes({ name: role, address, memorySize }, bytes));
+  segments.map(({ role, address, memsz, bytes }) => sourceOfBytes({ name: role, address, memsz }, bytes));
 const pack = (path: string, segments: readonly SegmentSource[], overwrite = false): void => {
   packImage(nodeFileSystem, path, { architecture, entry: null, segments }, overwrite);
 };
