@@ -21,10 +21,8 @@ export function examplesOf(command: string): readonly Example[] {
     ],
     check: [
       ['is it sound?', 'kdump-hotplug check image.kdump'],
-      [
-        'does it match a machine? (x86_64: --cpus instead of --device-tree)',
-        'kdump-hotplug check image.kdump --iomem iomem.txt --device-tree device-tree',
-      ],
+      ['does it match a machine?', 'kdump-hotplug check image.kdump --iomem iomem.txt --device-tree device-tree'],
+      ['on x86_64, where there is no device tree', 'kdump-hotplug check x86.kdump --iomem x86-iomem.txt --cpus x86-cpus'],
       [
         'in a script, the exit code alone',
         'if kdump-hotplug check -q image.kdump --iomem iomem.txt --device-tree device-tree --strict >/dev/null; then echo current; else echo "exit code $?"; fi',
@@ -44,6 +42,7 @@ export function examplesOf(command: string): readonly Example[] {
     sync: [
       ['what would have to change?', 'kdump-hotplug sync -n image.kdump --iomem iomem.txt --device-tree device-tree'],
       ['change it', 'kdump-hotplug sync image.kdump --iomem iomem.txt --device-tree device-tree'],
+      ['on x86_64, where there is no device tree', 'kdump-hotplug sync x86.kdump --iomem x86-iomem.txt --cpus x86-cpus'],
     ],
     watch: [
       [

@@ -56,7 +56,7 @@ export function planNotes(
         found: `PT_NOTEs for ${noteCount()} CPUs, which were present when the image was loaded`,
         expected: 'one for each CPU',
         remedy:
-          'give "crashNotes" with address and size in a change file (/sys/devices/system/cpu/cpuN/crash_notes and crash_notes_size), or reload the kdump image',
+          'give --cpus, its /sys/devices/system/cpu, or "crashNotes" with address and size in a change file, or reload the kdump image',
       });
     }
     withNode.add(id);

@@ -7,6 +7,7 @@ import type { KdumpImage } from '../image/image.js';
 import { crashKernelOf, otherBoot } from '../check/crash-kernel.js';
 import { crashMemoryOf } from '../description/crash-memory.js';
 import { systemRam, type IomemEntry } from '../machine/iomem.js';
+import type { MachineCpus } from '../machine/machine-cpus.js';
 import { formatRange } from '../memory/range.js';
 import { subtract } from '../memory/range-set.js';
 import type { Change, CpuChange, MemoryChange } from '../machine/change.js';
@@ -25,6 +26,8 @@ export interface PlanOptions extends CpuPlanOptions, MemoryPlanOptions {
    * `force`.
    */
   readonly iomem?: readonly IomemEntry[] | undefined;
+  /** The machine's CPUs, where they are known: of an image without FDT, which counts CPUs as Linux does, they say where an added one keeps its crash notes. */
+  readonly cpus?: MachineCpus | undefined;
 }
 
 /** What is to be written, all of it computed and checked. */
@@ -58,7 +61,9 @@ export function planHotplug(image: KdumpImage, changes: readonly Change[], optio
   return within({ file: image.memory.path }, () => plan(image, changes, options));
 }
 
-function plan(image: KdumpImage, changes: readonly Change[], options: PlanOptions): Plan {
+function plan(image: KdumpImage, given: readonly Change[], options: PlanOptions): Plan {
+  const { cpus: machineCpus } = options;
+  const changes = machineCpus === undefined || image.fdt !== null ? given : given.map((change) => withCrashNotes(change, machineCpus));
   const memoryChanges = changes.filter((change): change is MemoryChange => 'memory' in change);
   const cpuChanges = changes.filter((change): change is CpuChange => 'cpu' in change);
   const { refusesChanges } = image.architecture;
@@ -89,6 +94,13 @@ function plan(image: KdumpImage, changes: readonly Change[], options: PlanOption
     digest: digest.outcome,
     findings,
   };
+}
+
+/** A change that adds a CPU, and where its crash notes are if it does not say so itself. */
+function withCrashNotes(change: Change, machine: MachineCpus): Change {
+  if (!('cpu' in change) || change.action === 'remove' || change.cpu.crashNotes !== undefined) return change;
+  const crashNotes = machine.crashNotes.get(change.cpu.id);
+  return crashNotes === undefined ? change : { ...change, cpu: { ...change.cpu, crashNotes } };
 }
 
 /** What is true of one boot is not written into an image of another. */

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { examplesOf } from '../../src/cli/examples.js';
+import { build, packedFile, partsOf } from '../helpers/build-image.js';
 import { Capture } from '../helpers/capture-image.js';
+import { cpusDirectory } from '../helpers/cpus-directory.js';
 import { expectFailure } from '../helpers/failure.js';
 import { FIXTURES, fixtureImage } from '../helpers/fixtures.js';
 import { runHere } from '../helpers/run-here.js';
@@ -88,6 +90,12 @@ function makeInputs(directory: string): void {
   copyFileSync(join(captures, '02-mem-add-256M/iomem.txt'), join(directory, 'iomem.txt'));
   copyFileSync(join(captures, 'kexec-debug.log'), join(directory, 'kexec.log'));
   for (const name of ['image.kdump', 'before.kdump', 'after.kdump']) copyFileSync(fixtureImage('ppc64le-64k'), join(directory, name));
+  packedFile(join(directory, 'x86.kdump'), build(partsOf('x86_64')));
+  writeFileSync(join(directory, 'x86-iomem.txt'), '00000000-04ffffff : System RAM\n  02000000-02ffffff : Crash kernel\n');
+  mkdirSync(join(directory, 'x86-cpus'));
+  const [possible, present, online] = ['0-2', '0-2', '0-2'];
+  const notes = [0, 1, 2].map((cpu) => [cpu, 0x700000n + 0x1000n * BigInt(cpu), 0x170n] as const);
+  cpusDirectory(join(directory, 'x86-cpus'), { possible, present, online, notes });
   writeFileSync(join(directory, 'changes.json'), '{ "changes": [{ "action": "add", "cpu": { "id": 2 } }] }');
   const kdump = (...args: string[]): void => {
     expect(run(args, { cwd: directory })).toMatchObject({ status: 0, stderr: '' });

@@ -22,7 +22,7 @@ import { runHere as run } from '../helpers/run-here.js';
 import { Capture, type Guest } from '../helpers/capture-image.js';
 import { EVERY_WAY } from '../helpers/every-way.js';
 import { cpusDirectory, type CpusOfMachine } from '../helpers/cpus-directory.js';
-import { has, scratchFolder, type RunResult } from '../helpers/run.js';
+import { has, run as runProgram, scratchFolder, type RunResult } from '../helpers/run.js';
 
 // Is the image sound, and is it current? What `check` says of each capture's state and the next one's machine is the difference, no more.
 
@@ -361,6 +361,25 @@ test('sync says what was not compared, also where there is nothing to do', () =>
   expect(found(...WHOLE())).toEqual(['cpus-not-compared']);
   expect(found(...cpusOfMachine())).toEqual(['memory-not-compared']);
   expect(found(...WHOLE(), ...cpusOfMachine())).toEqual([]);
+});
+
+describe('a CPU that is added to an image without FDT', () => {
+  const { path } = packedFile(join(mkdir(), 'image.kdump'), build(partsOf('x86_64')));
+  const third = cpusOfMachine({ possible: '0-2', present: '0-2', online: '0-2', notes: [NOTE_0, NOTE_1, [2, 0x702000n, 0x170n]] });
+  const added = { action: 'add', cpu: { id: 2, crashNotes: { address: '0x702000', size: 0x170 } } };
+
+  test('plan: has the note that --cpus names, and is refused without', () => {
+    expect(run(['plan', path, '--add-cpu', '2'])).toMatchObject({ status: 4, stderr: expect.stringContaining('give --cpus') as string });
+    const { stdout } = run(['plan', path, '--add-cpu', '2', ...third, '--json']);
+    expect((JSON.parse(stdout) as { changes: object[] }).changes).toEqual([{ ...added, made: true }]);
+  });
+
+  test('watch: the same, for an event of the machine', () => {
+    const input = 'ACTION=add\nSUBSYSTEM=cpu\nDEVPATH=/devices/system/cpu/cpu2\n\n';
+    const watch = (...options: string[]): RunResult => runProgram(['watch', path, '-n', '--json', ...options], { input });
+    expect(JSON.parse(watch().stdout)).toMatchObject({ outcome: 'refused' });
+    expect(JSON.parse(watch(...third).stdout)).toMatchObject({ outcome: 'planned', changes: [{ action: 'add', cpu: { id: 2 } }] });
+  });
 });
 
 describe('memory of crashkernel=…,cma on x86_64', () => {

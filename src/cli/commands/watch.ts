@@ -17,6 +17,7 @@ export const watchCommand: CommandDefinition = {
       .option('--memory-blocks <dir>', 'where that and the state of new blocks are read: /sys/devices/system/memory')
       .option('--iomem <file>', 'the memory of the machine, read anew at each burst: crashkernel ranges, and where there is System RAM')
       .option('--device-tree <path>', 'the live device tree, read anew at each burst: a dtb, or a directory such as /proc/device-tree')
+      .option('--cpus <dir>', 'x86_64: where CPUs keep their crash notes, read anew at each burst: /sys/devices/system/cpu')
       .option('--settle <ms>', 'how long it has to be quiet before a burst is written (default 50)', operand(parseMilliseconds))
       .optionsGroup('Writing:')
       .option('-n, --dry-run', 'write nothing, show what would be written')

@@ -13,6 +13,7 @@ import { operand } from './operand.js';
 export interface ChangeOptions {
   iomem?: string;
   deviceTree?: string;
+  cpus?: string;
   compat?: 'linux';
   pruneCpus?: boolean;
   force?: boolean;
@@ -44,6 +45,7 @@ export function addChangeOptions(command: Command, given: ChangeArgument[]): Com
     )
     .option('--iomem <file>', 'the memory of the machine: crashkernel ranges, and where there is System RAM')
     .option('--device-tree <path>', 'the live device tree: a dtb, or a directory such as /proc/device-tree')
+    .option('--cpus <dir>', 'x86_64: where an added CPU keeps its crash notes: /sys/devices/system/cpu, read as root, or a copy of it')
     .option('--prune-cpus', "--remove-cpu also deletes the CPU's node")
     .option('--force', 'go on where a refusal says that it is forcible')
     .addOption(compatOption());
@@ -61,12 +63,12 @@ export function changesFrom(given: readonly ChangeArgument[], fileSystem: FileSy
   return given.flatMap((argument) => ('file' in argument ? readChanges(fileSystem, argument.file) : argument));
 }
 
-export function planOptionsFrom({ iomem, deviceTree, compat, pruneCpus, force }: ChangeOptions, fileSystem: FileSystem): PlanOptions {
+export function planOptionsFrom({ iomem, deviceTree, cpus, compat, pruneCpus, force }: ChangeOptions, fileSystem: FileSystem): PlanOptions {
   return {
     compat,
     pruneCpus,
     force,
-    ...readMachineState(fileSystem, { iomem, deviceTree }),
+    ...readMachineState(fileSystem, { iomem, deviceTree, cpus }),
   };
 }
 

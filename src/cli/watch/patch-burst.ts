@@ -3,7 +3,7 @@ import { printable, within } from '../../errors.js';
 import { devicesOf, nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { compareGuest, pluggedIn, type GuestDifference } from '../../guest/guest-changes.js';
 import { OwnUpdates } from '../../guest/own-updates.js';
-import { directoryReader, memoryNodesIn, readDeviceTree, readIomem } from '../../machine/read-machine-state.js';
+import { directoryReader, memoryNodesIn, readDeviceTree, readIomem, readMachineState } from '../../machine/read-machine-state.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { blockState, readBlockSize } from '../../machine/memory-blocks.js';
@@ -90,6 +90,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
     return (opened: KdumpImage): BurstPlan => {
       const deviceTree = options.deviceTree === undefined ? undefined : readDeviceTree(fileSystem, options.deviceTree);
       const iomem = options.iomem === undefined ? undefined : readIomem(fileSystem, options.iomem);
+      const { cpus } = readMachineState(fileSystem, { cpus: options.cpus });
       const resolving: ResolveContext = {
         image: opened,
         memoryWanted: iomem === undefined ? undefined : memoryWanted(opened, { iomem, deviceTree }),
@@ -102,7 +103,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       seen = devices === undefined ? [] : differencesOf(opened, devices);
       const noticed = seen.map(({ text, changes }): WatchEvent => ({ source: 'qmp', line: undefined, text, changes }));
       const memoryNodes = memoryBlocks === undefined ? devices && nodesOfDimms(devices) : memoryNodesIn(fileSystem, memoryBlocks);
-      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree, iomem, memoryNodes });
+      return planBurst([...noticed, ...events], resolving, { compat, pruneCpus, force, deviceTree, iomem, cpus, memoryNodes });
     };
   };
 

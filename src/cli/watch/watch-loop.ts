@@ -28,9 +28,9 @@ const INTERVAL_MS = 1000;
  * @throws KdumpError when the image cannot be opened at the start
  */
 export async function watch(context: Context, image: string | undefined, given: WatchOptions): Promise<Outcome> {
-  const { iomem, deviceTree } = given;
+  const { iomem, deviceTree, cpus } = given;
   // Memory comes and goes, the crashkernel ranges stay while a machine runs.
-  const options = { ...given, machine: readMachineState(context.fileSystem, { iomem, deviceTree }) };
+  const options = { ...given, machine: readMachineState(context.fileSystem, { iomem, deviceTree, cpus }) };
   const guest = options.qmp === undefined ? undefined : await openGuest(context, options.qmp, image, options);
   try {
     const printer = new EventPrinter(context.console, options.json === true);
