@@ -10,6 +10,7 @@ const LAYERS = [
   'bytes',
   'memory',
   'text',
+  'kernel',
   'elf',
   'fdt',
   'file',

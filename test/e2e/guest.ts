@@ -155,6 +155,13 @@ export class Guest {
     return { id, linuxNumber: Number(linuxNumber) };
   }
 
+  /** As after a power failure that memory survives. */
+  async restart(): Promise<void> {
+    const from = this.console.text.length;
+    await this.qmp.execute('system_reset');
+    await this.console.waitFor(/<<ready system>>\r?\n/, BOOT_SECONDS, from);
+  }
+
   /** Makes `cpu` panic. The console then tells how that goes on. */
   crash(cpu: number): void {
     this.console.send(`taskset ${(1 << cpu).toString(16)} sh -c 'echo c > /proc/sysrq-trigger'`);

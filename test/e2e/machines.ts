@@ -61,3 +61,9 @@ export const X86_64: Machine = {
   ...Q35,
   packages: { suite: 'bookworm', next: 'trixie', architecture: 'amd64', kernel: 'linux-image-amd64' },
 };
+
+/** Linux 6.12, which updates an image that was loaded with `kexec --hotplug` or `kexec -s`. */
+export const X86_64_UPDATING: Machine = {
+  ...Q35,
+  packages: { suite: 'trixie', next: 'forky', architecture: 'amd64', kernel: 'linux-image-amd64' },
+};

@@ -22,9 +22,12 @@ export class Qmp {
   private readonly waiting: ((message: Message) => void)[] = [];
 
   constructor(private readonly socket: Socket) {
-    createInterface({ input: socket }).on('line', (line) => {
-      this.take(JSON.parse(line) as Message);
-    });
+    createInterface({ input: socket })
+      .on('line', (line) => {
+        this.take(JSON.parse(line) as Message);
+      })
+      // Of the socket, which is closed then.
+      .on('error', () => undefined);
     socket.on('close', () => {
       for (const answer of this.waiting.splice(0)) answer({ error: { desc: 'QEMU has ended' } });
     });

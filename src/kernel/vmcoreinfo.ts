@@ -1,0 +1,124 @@
+import { KdumpError } from '../errors.js';
+import { alignUp } from '../bytes/align.js';
+import { dataView, type ByteOrder } from '../bytes/byte-order.js';
+import { SMALLEST_PAGE, rangeOfSize } from '../memory/range.js';
+import type { MemorySource } from './source.js';
+
+/** Name and its size of the note (VMCOREINFO_NOTE_NAME in include/linux/vmcore_info.h). */
+const NAME = Buffer.from('VMCOREINFO\0', 'latin1');
+const NAME_AT = 12;
+const TEXT_AT = 24;
+/** VMCOREINFO_BYTES is a page, of 64 KiB at most. */
+const LONGEST_TEXT = 0x10000;
+/** Of one kernel there is one; each that another boot left costs a look at that kernel. */
+const MAX_NOTES = 16;
+const PAGE = Number(SMALLEST_PAGE);
+const LINE = /^([A-Za-z][\w-]*)(?:\(([^()]*)\))?=(.*)$/;
+
+/** What a kernel says of itself for those who read its memory (Documentation/admin-guide/kdump/vmcoreinfo.rst). */
+export class Vmcoreinfo {
+  private readonly values = new Map<string, string>();
+
+  /**
+   * @param address physical, of the note
+   * @param order of the kernel, as the note has it
+   */
+  constructor(
+    readonly address: bigint,
+    readonly order: ByteOrder,
+    text: string,
+  ) {
+    for (const line of text.split('\n')) {
+      const [, kind = '', name, value] = LINE.exec(line) ?? [];
+      if (value !== undefined) this.values.set(name === undefined ? kind : `${kind}(${name})`, value);
+    }
+  }
+
+  get release(): string {
+    return this.values.get('OSRELEASE') ?? '';
+  }
+
+  get buildId(): string | null {
+    return this.values.get('BUILD-ID') ?? null;
+  }
+
+  /** Virtual address. */
+  symbol(name: string): bigint | undefined {
+    return unsigned(this.values.get(`SYMBOL(${name})`), 16);
+  }
+
+  offset(name: string): number | undefined {
+    return small(this.values.get(`OFFSET(${name})`));
+  }
+
+  size(name: string): number | undefined {
+    return small(this.values.get(`SIZE(${name})`));
+  }
+
+  /** NUMBER: decimal, with a sign where it has one, or hexadecimal with 0x. */
+  number(name: string): bigint | undefined {
+    const text = this.values.get(`NUMBER(${name})`);
+    if (text?.startsWith('0x') === true) return unsigned(text.slice(2), 16);
+    return text?.startsWith('-') === true ? negative(unsigned(text.slice(1), 10)) : unsigned(text, 10);
+  }
+}
+
+function negative(value: bigint | undefined): bigint | undefined {
+  return value === undefined ? undefined : -value;
+}
+
+function unsigned(text: string | undefined, base: 10 | 16): bigint | undefined {
+  if (text === undefined || !(base === 16 ? /^[0-9a-fA-F]{1,16}$/ : /^[0-9]{1,20}$/).test(text)) return undefined;
+  return BigInt(base === 16 ? `0x${text}` : text);
+}
+
+function small(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
+/**
+ * The vmcoreinfo notes in `memory`, which begin on a page: a kernel makes its own at boot (crash_save_vmcoreinfo_init() in kernel/vmcore_info.c), and
+ * memory may hold those of boots before. All memory is looked through.
+ *
+ * @throws KdumpError `input` when there are more than boots leave
+ */
+export function findVmcoreinfo(memory: MemorySource): Vmcoreinfo[] {
+  const found: Vmcoreinfo[] = [];
+  for (const { address: first, fileSize } of memory.extents) {
+    const range = { start: alignUp(first, SMALLEST_PAGE), end: first + fileSize };
+    if (range.start >= range.end) continue;
+    for (const { address, bytes } of memory.chunks(range)) {
+      const view = dataView(bytes);
+      for (let at = 0; at + TEXT_AT <= bytes.length; at += PAGE) {
+        const size = view.getUint32(at, true);
+        if ((size !== NAME.length && size !== NAME.length << 24) || !isNote(bytes, at)) continue;
+        const note = vmcoreinfoAt(memory, address + BigInt(at));
+        if (note !== undefined) found.push(note);
+        if (found.length > MAX_NOTES) {
+          throw new KdumpError('input', 'memory holds more vmcoreinfo notes than boots leave', { expected: `at most ${MAX_NOTES}` });
+        }
+      }
+    }
+  }
+  return found;
+}
+
+/** The note at `address`; undefined when there is none. */
+export function vmcoreinfoAt(memory: MemorySource, address: bigint): Vmcoreinfo | undefined {
+  const head = new Uint8Array(TEXT_AT);
+  if (!memory.holds(rangeOfSize(address, BigInt(TEXT_AT)))) return undefined;
+  memory.readInto(head, address);
+  if (!isNote(head, 0)) return undefined;
+  const view = dataView(head);
+  const order = view.getUint32(0, true) === NAME.length ? 'lsb' : 'msb';
+  const length = view.getUint32(4, order === 'lsb');
+  if (length === 0 || length > LONGEST_TEXT || !memory.holds(rangeOfSize(address, BigInt(TEXT_AT + length)))) return undefined;
+  const text = Buffer.alloc(length);
+  memory.readInto(text, address + BigInt(TEXT_AT));
+  const note = new Vmcoreinfo(address, order, text.toString('latin1'));
+  return note.release === '' ? undefined : note;
+}
+
+function isNote(bytes: Uint8Array, at: number): boolean {
+  return NAME.equals(bytes.subarray(at + NAME_AT, at + NAME_AT + NAME.length));
+}

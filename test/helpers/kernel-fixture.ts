@@ -1,0 +1,106 @@
+import { ftruncateSync, openSync, closeSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { KdumpError } from '../../src/errors.js';
+import type { RunningKernel } from '../../src/kernel/running-kernel.js';
+import type { MemorySource } from '../../src/kernel/source.js';
+import { FIXTURES } from './fixtures.js';
+
+export const KERNEL_FIXTURES = join(FIXTURES, 'kernels');
+/** Folders of fixtures/kernels: their names begin with the architecture. */
+export const RECORDED_KERNELS = ['x86_64-6.12-5-levels', 'x86_64-6.1-4-levels', 'ppc64le-6.12-64k'] as const;
+export type RecordedKernel = (typeof RECORDED_KERNELS)[number];
+export const FIXTURE_PAGE = 0x1000;
+
+/** What was recorded of a guest in one state; made by scripts/record-kernels.mjs. */
+export interface RecordedState {
+  /** Physical, of the vmcoreinfo note. */
+  readonly note: string;
+  /** Runs of pages: physical address of the first, and the places of all in pages.gz. */
+  readonly pages: readonly (readonly [address: string, ...places: number[]])[];
+  /** What the guest said: /proc/iomem; the lines of kexec -d that have segments, or what the kernel logged; CPUs of sysfs; kexec_crash_loaded. */
+  readonly iomem: string;
+  readonly kexecLog: string | null;
+  readonly cpus: string;
+  readonly isLoaded: boolean;
+  readonly release: string;
+}
+
+/** Memory of which only some pages are known. */
+export class PagesMemory implements MemorySource {
+  readonly extents: MemorySource['extents'];
+
+  constructor(readonly pages: ReadonlyMap<bigint, Uint8Array>) {
+    const page = BigInt(FIXTURE_PAGE);
+    this.extents = [...pages.keys()].sort((a, b) => (a < b ? -1 : 1)).map((address) => ({ address, size: page, fileSize: page }));
+  }
+
+  holds({ start, end }: { start: bigint; end: bigint }): boolean {
+    for (let at = start - (start % BigInt(FIXTURE_PAGE)); at < end; at += BigInt(FIXTURE_PAGE)) if (!this.pages.has(at)) return false;
+    return true;
+  }
+
+  readInto(into: Uint8Array, address: bigint): void {
+    for (let done = 0; done < into.length;) {
+      const skip = Number((address + BigInt(done)) % BigInt(FIXTURE_PAGE));
+      const page = this.pages.get(address + BigInt(done - skip));
+      if (page === undefined) throw new KdumpError('input', `page 0x${(address + BigInt(done - skip)).toString(16)} was not recorded`);
+      const part = page.subarray(skip, skip + into.length - done);
+      into.set(part, done);
+      done += part.length;
+    }
+  }
+
+  *chunks({ start, end }: { start: bigint; end: bigint }): Generator<{ address: bigint; bytes: Uint8Array }> {
+    for (let address = start; address < end; address += BigInt(FIXTURE_PAGE)) {
+      const bytes = new Uint8Array(Math.min(FIXTURE_PAGE, Number(end - address)));
+      this.readInto(bytes, address);
+      yield { address, bytes };
+    }
+  }
+}
+
+export function recordedStates(kernel: RecordedKernel): Record<string, RecordedState> {
+  return JSON.parse(readFileSync(join(KERNEL_FIXTURES, kernel, 'states.json'), 'utf8')) as Record<string, RecordedState>;
+}
+
+const unpacked = new Map<RecordedKernel, Uint8Array>();
+
+export function recordedMemory(kernel: RecordedKernel, state: RecordedState): PagesMemory {
+  let all = unpacked.get(kernel);
+  if (all === undefined) unpacked.set(kernel, (all = gunzipSync(readFileSync(join(KERNEL_FIXTURES, kernel, 'pages.gz')))));
+  const pages = new Map<bigint, Uint8Array>();
+  for (const [address, ...places] of state.pages) {
+    places.forEach((place, index) => {
+      pages.set(BigInt(address) + BigInt(index * FIXTURE_PAGE), all.subarray(place * FIXTURE_PAGE, (place + 1) * FIXTURE_PAGE));
+    });
+  }
+  return new PagesMemory(pages);
+}
+
+/** Every answer of the kernel. */
+export function askAll(kernel: RunningKernel): string {
+  const { architecture, nodeName, resources, crashKernelRanges, loadedImage, isKexecLocked, cpus } = kernel;
+  const answers = {
+    architecture,
+    nodeName,
+    resources,
+    crashKernelRanges,
+    loadedImage,
+    isKexecLocked,
+    cpus,
+    tree: kernel.deviceTree(() => true),
+  };
+  return JSON.stringify(answers, (_, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value instanceof Map ? [...(value as Map<unknown, unknown>)] : value,
+  );
+}
+
+/** The recorded memory as a RAM file of `size` bytes, zero where nothing was recorded. */
+export function writeRamFile(path: string, { pages }: PagesMemory, size: number): string {
+  const descriptor = openSync(path, 'w');
+  ftruncateSync(descriptor, size);
+  for (const [address, bytes] of pages) if (Number(address) < size) writeSync(descriptor, bytes, 0, bytes.length, Number(address));
+  closeSync(descriptor);
+  return path;
+}

@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest';
+import { KdumpError } from '../../src/errors.js';
+import { architectureOfKernel } from '../../src/kernel/translation.js';
+import { KernelMemory, PhysicalPages } from '../../src/kernel/kernel-memory.js';
+import { findSymbols } from '../../src/kernel/kallsyms.js';
+import { SYMBOLS, findRunningKernel } from '../../src/kernel/running-kernel.js';
+import { findVmcoreinfo, vmcoreinfoAt, type Vmcoreinfo } from '../../src/kernel/vmcoreinfo.js';
+import { blankNames } from '../helpers/blank-kernel.js';
+import { PagesMemory, RECORDED_KERNELS, askAll, recordedMemory, recordedStates, type RecordedKernel } from '../helpers/kernel-fixture.js';
+
+interface Recorded {
+  readonly pages: Map<bigint, Uint8Array>;
+  readonly note: bigint;
+  readonly info: Vmcoreinfo;
+}
+
+/** A copy whose pages may be changed. */
+function recorded(kernel: RecordedKernel = 'x86_64-6.12-5-levels', state = 'loaded'): Recorded {
+  const said = recordedStates(kernel)[state];
+  if (said === undefined) throw new Error(`no state ${state}`);
+  const pages = new Map([...recordedMemory(kernel, said).pages].map(([address, page]) => [address, Uint8Array.from(page)]));
+  const note = BigInt(said.note);
+  const info = vmcoreinfoAt(new PagesMemory(pages), note);
+  if (info === undefined) throw new Error('no note');
+  return { pages, note, info };
+}
+
+function answersOf({ pages, note }: Recorded): string {
+  return askAll(findRunningKernel(new PagesMemory(pages), note));
+}
+
+function failureOf(given: Recorded): string {
+  try {
+    answersOf(given);
+  } catch (error) {
+    if (error instanceof KdumpError && error.kind === 'input') return error.message;
+    throw error;
+  }
+  return '';
+}
+
+/** Where a virtual address is, and writing there. */
+function writer({ pages, info }: Recorded): {
+  readonly symbol: (name: (typeof SYMBOLS)[number]) => bigint;
+  readonly u64: (at: bigint) => bigint;
+  readonly write: (at: bigint, value: bigint) => void;
+} {
+  const physical = new PhysicalPages(new PagesMemory(pages), info.order);
+  const { translate } = architectureOfKernel(physical, info) ?? {};
+  if (translate === undefined) throw new Error('no architecture');
+  const memory = new KernelMemory(physical, translate);
+  const symbols = findSymbols(memory, info, SYMBOLS);
+  return {
+    symbol: (name) => symbols.get(name) ?? 0n,
+    u64: (at) => memory.u64(at),
+    write: (at, value) => {
+      const place = translate(at);
+      const page = pages.get(place & ~0xfffn);
+      if (page === undefined) throw new Error('not recorded');
+      new DataView(page.buffer, page.byteOffset).setBigUint64(Number(place & 0xfffn), value, true);
+    },
+  };
+}
+
+const RESOURCE = { end: 8n, name: 16n, parent: 40n, sibling: 48n, child: 56n };
+const KIMAGE = { count: 56n, segments: 64n };
+
+describe('a kernel that lies', () => {
+  it('about its resources is found out: circles, foreign parents, a range that ends nowhere', () => {
+    const cycle = recorded();
+    const { symbol, u64, write } = writer(cycle);
+    const first = u64(symbol('iomem_resource') + RESOURCE.child);
+    write(first + RESOURCE.sibling, first);
+    expect(failureOf(cycle)).toContain('no tree');
+
+    const foreign = recorded();
+    const second = writer(foreign);
+    second.write(second.u64(second.symbol('iomem_resource') + RESOURCE.child) + RESOURCE.parent, 0x1234n);
+    expect(failureOf(foreign)).toContain('no tree');
+
+    const lost = recorded();
+    const third = writer(lost);
+    third.write(third.symbol('iomem_resource') + RESOURCE.child, 0xdead_0000n);
+    expect(failureOf(lost)).toMatch(/leads nowhere|was not recorded/);
+  });
+
+  it('about its image is found out: too many segments, segments outside the crashkernel range', () => {
+    for (const [offset, value] of [
+      [KIMAGE.count, 0n],
+      [KIMAGE.count, 17n],
+      [KIMAGE.count, (1n << 64n) - 1n],
+      [KIMAGE.segments + 16n, 0x100000n],
+      [KIMAGE.segments + 16n, (1n << 64n) - 0x1000n],
+      [KIMAGE.segments + 24n, 0n],
+      [KIMAGE.segments + 24n, (1n << 64n) - 0x1000n],
+    ] as const) {
+      const given = recorded();
+      const { symbol, u64, write } = writer(given);
+      write(u64(symbol('kexec_crash_image')) + offset, value);
+      expect(failureOf(given), `${offset} ${value}`).not.toBe('');
+    }
+  });
+
+  it('about its symbols is found out, and costs no more than its tables', () => {
+    for (const [table, value] of [
+      ['kallsyms_num_syms', 0xffff_ffffn],
+      ['kallsyms_token_index', 0xffff_ffff_ffff_ffffn],
+      ['kallsyms_relative_base', 0x1234n],
+    ] as const) {
+      const given = recorded();
+      writer(given).write(given.info.symbol(table) ?? 0n, value);
+      expect(failureOf(given), table).not.toBe('');
+    }
+  });
+
+  it('about its release is not the one that runs', () => {
+    const given = recorded();
+    const { symbol, write } = writer(given);
+    write(symbol('init_uts_ns') + 130n, 0x41414141n);
+    expect(failureOf(given)).toContain('does not run any more');
+  });
+
+  it('by any value anywhere says something else or nothing, and never makes the program fail', () => {
+    let seed = 1;
+    const random = (below: number): number => (seed = (seed * 48271) % 0x7fffffff) % below;
+    for (const kernel of RECORDED_KERNELS) {
+      const clean = recorded(kernel);
+      const answers = answersOf(clean);
+      // The tables of symbols and types have cases of their own, and are most of the pages.
+      const small = [...clean.pages].filter(([at]) => !clean.pages.has(at - 0x1000n) || !clean.pages.has(at + 0x1000n));
+      let differing = 0;
+      for (let round = 0; round < 25; round += 1) {
+        const page = small[random(small.length)]?.[1] ?? new Uint8Array(0x1000);
+        const before = Uint8Array.from(page);
+        for (let value = 0; value < 64; value += 1) {
+          const at = 8 * random(512);
+          const words = [0n, 0xffff_ffff_ffff_ffffn, BigInt(random(0x7fffffff)), 0xc000_0000_0000_0000n + BigInt(random(0x7fffffff))];
+          new DataView(page.buffer, page.byteOffset).setBigUint64(at, words[random(4)] ?? 0n, true);
+        }
+        try {
+          if (answersOf(clean) !== answers) differing += 1;
+        } catch (error) {
+          expect(error).toBeInstanceOf(KdumpError);
+          differing += 1;
+        }
+        page.set(before);
+      }
+      expect(differing).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe('a kernel without BTF', () => {
+  it.each(RECORDED_KERNELS)('is read by the layouts of this program: %s', (kernel) => {
+    const given = recorded(kernel);
+    const before = JSON.parse(answersOf(given)) as Record<string, { hotplug?: unknown; crashNotes?: unknown } | null>;
+    blankNames(given.info, given.pages, (name) => name.endsWith('_BTF'));
+    const after = JSON.parse(answersOf(given)) as typeof before;
+    // What only its own types tell.
+    expect(after.loadedImage?.hotplug).toBeNull();
+    expect(after.cpus?.crashNotes).toBeNull();
+    for (const answers of [before, after]) {
+      if (answers.loadedImage) delete answers.loadedImage.hotplug;
+      if (answers.cpus) delete answers.cpus.crashNotes;
+    }
+    expect(after).toEqual(before);
+  });
+});
+
+describe('vmcoreinfo notes', () => {
+  const note = (order: 'lsb' | 'msb', text: string): Uint8Array => {
+    const bytes = new Uint8Array(0x2000);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, 11, order === 'lsb');
+    view.setUint32(4, text.length, order === 'lsb');
+    bytes.set(Buffer.from('VMCOREINFO\0', 'latin1'), 12);
+    bytes.set(Buffer.from(text, 'latin1'), 24);
+    return bytes;
+  };
+  const memoryOf = (...notes: readonly (readonly [bigint, Uint8Array])[]): PagesMemory =>
+    new PagesMemory(
+      new Map(notes.flatMap(([at, bytes]) => [[at, bytes.subarray(0, 0x1000)] as const, [at + 0x1000n, bytes.subarray(0x1000)] as const])),
+    );
+
+  it('are found on pages, in either byte order, with what they say', () => {
+    const text = 'OSRELEASE=6.99\nSYMBOL(a)=ffff000011112222\nNUMBER(b)=-5\nNUMBER(c)=0x10\nSIZE(d)=8\nOFFSET(e.f)=16\n';
+    const found = findVmcoreinfo(memoryOf([0x5000n, note('lsb', text)], [0x9000n, note('msb', text)]));
+    expect(found.map(({ address, order }) => [address, order])).toEqual([
+      [0x5000n, 'lsb'],
+      [0x9000n, 'msb'],
+    ]);
+    for (const each of found) {
+      expect([each.release, each.buildId]).toEqual(['6.99', null]);
+      expect([each.symbol('a'), each.number('b'), each.number('c'), each.size('d'), each.offset('e.f')]).toEqual([
+        0xffff_0000_1111_2222n,
+        -5n,
+        16n,
+        8,
+        16,
+      ]);
+      expect([each.symbol('b'), each.number('a'), each.size('e.f')]).toEqual([undefined, undefined, undefined]);
+    }
+  });
+
+  it('are none without a release, behind the end of memory, or of more than 64 KiB', () => {
+    expect(findVmcoreinfo(memoryOf([0x5000n, note('lsb', 'SYMBOL(a)=1\n')]))).toEqual([]);
+    for (const length of [0, 0x1fe9, 0x10001, 0xffff_ffff]) {
+      const bytes = note('lsb', 'OSRELEASE=6.99\n');
+      new DataView(bytes.buffer).setUint32(4, length, true);
+      expect(findVmcoreinfo(memoryOf([0x5000n, bytes])), String(length)).toEqual([]);
+    }
+  });
+
+  it('more than boots leave are too many', () => {
+    const notes = Array.from({ length: 20 }, (_, index) => [BigInt(index) * 0x2000n, note('lsb', 'OSRELEASE=6.99\n')] as const);
+    expect(() => findVmcoreinfo(memoryOf(...notes))).toThrow('more vmcoreinfo notes than boots leave');
+  });
+});
