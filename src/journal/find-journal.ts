@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
-import { MAX_JOURNAL, parseJournal, type Journal } from './journal.js';
+import { MAX_JOURNAL, markersOfTorn, parseJournal, type Journal } from './journal.js';
 
 const LONGEST_NAME = 255;
 
@@ -21,12 +21,17 @@ export interface HotJournal {
   readonly name: string;
 }
 
-/**
- * - `none`
- * - `cold`: not whole, so the image was never touched
- * - `hot`: a patch was interrupted
- */
-export type JournalState = { readonly state: 'none' } | { readonly state: 'cold' } | HotJournal;
+/** A journal that is not whole. The image was never touched, unless the disk damaged the journal since. */
+export interface ColdJournal {
+  readonly state: 'cold';
+  /** In the directory of the image. */
+  readonly name: string;
+  /** Positions in the image that are zero if it was touched; null where the journal does not tell. */
+  readonly markers: readonly number[] | null;
+}
+
+/** `hot`: a patch was interrupted. */
+export type JournalState = { readonly state: 'none' } | ColdJournal | HotJournal;
 
 /**
  * The journal beside an image.
@@ -43,7 +48,7 @@ export function findJournal(fileSystem: FileSystem, directory: number, name: str
   if (entry === undefined) return { state: 'none' };
   const trusted = entry.kind === 'file' && entry.links === 1n && (entry.mode & 0o022) === 0 && isOwner(entry.user, image.user);
   if (!trusted) throw notOurs(path, journalName, 'something that another user could have put there');
-  if (entry.size > MAX_JOURNAL) return { state: 'cold' };
+  if (entry.size > MAX_JOURNAL) return { state: 'cold', name: journalName, markers: null };
   const descriptor = fileSystem.openIn(directory, journalName, 'read');
   let bytes: Uint8Array;
   try {
@@ -56,7 +61,7 @@ export function findJournal(fileSystem: FileSystem, directory: number, name: str
     fileSystem.close(descriptor);
   }
   const journal = parsed(bytes);
-  if (journal === undefined) return { state: 'cold' };
+  if (journal === undefined) return { state: 'cold', name: journalName, markers: markersOfTorn(bytes, image.size) };
   if (journal.kind !== 'journal') throw notOurs(path, journalName, 'an undo file');
   return { state: 'hot', journal, name: journalName };
 }

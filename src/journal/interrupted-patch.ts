@@ -1,7 +1,7 @@
 import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
 import type { InputFile } from '../file/input-file.js';
-import { bootIdOf, type HotJournal } from './find-journal.js';
+import { bootIdOf, type ColdJournal, type HotJournal } from './find-journal.js';
 import type { Journal } from './journal.js';
 
 /** What an interrupted patch is to become. */
@@ -41,6 +41,25 @@ export function outcomeOf(
   if (!force) refuseUnsafe(fileSystem, journal, file, foreign);
   const side = rollForward || (isAfter && !force) ? 'after' : 'before';
   return { side, isThere: side === 'after' ? isAfter : isBefore };
+}
+
+/**
+ * Refuses to take an image for untouched whose journal is not whole and may be damaged: where one of its markers stands, or where it is neither a
+ * journal nor the part of one that reached the disk.
+ *
+ * @throws KdumpError `refused`
+ */
+export function refuseTouched({ name, markers }: ColdJournal, file: InputFile): void {
+  const marked = markers?.find((position) => file.read(position, 1)[0] === 0);
+  if (markers !== null && marked === undefined) return;
+  throw new KdumpError('refused', `beside the image lies ${name}, which is damaged`, {
+    file: file.path,
+    ...(marked === undefined ? {} : { offset: marked }),
+    found: marked === undefined ? 'bytes of no journal' : 'a half-written image',
+    expected: 'the whole journal of the patch that was interrupted',
+    remedy:
+      'keep copies of both: old bytes may still be in it (docs/journal.md); recover --force then removes it, and leaves the image as it is',
+  });
 }
 
 function refuseUnsafe(fileSystem: FileSystem, journal: Journal, file: InputFile, foreign: number | undefined): void {

@@ -128,8 +128,7 @@ export function encodeJournal(journal: Journal): Uint8Array {
 /**
  * The journal in `bytes`.
  *
- * @throws KdumpError `input` when it is not one, or not a whole and undamaged one: then the image was never touched; `refused` when it is whole and
- *   of another version
+ * @throws KdumpError `input` when it is not one, or not a whole and undamaged one; `refused` when it is whole and of another version
  */
 export function parseJournal(bytes: Uint8Array): Journal {
   if (bytes.length < HEADER_SIZE + TRAILER_SIZE || !equalBytes(bytes.subarray(0, MAGIC.length), MAGIC))
@@ -183,6 +182,33 @@ export function parseJournal(bytes: Uint8Array): Journal {
     records,
     markers,
   };
+}
+
+/**
+ * The markers of a journal that is not whole, by which a half-written image shows: what is on the disk of it may be all that ever got there, and
+ * then the image was never touched; or the disk damaged it since.
+ *
+ * Bytes that never got there are missing or zero, and leave no markers.
+ *
+ * @param size of the image
+ * @returns null where neither is so: its bytes do not tell
+ */
+export function markersOfTorn(bytes: Uint8Array, size: bigint): readonly number[] | null {
+  const magic = bytes.subarray(0, MAGIC.length);
+  if (isZero(magic)) return [];
+  if (!equalBytes(magic, MAGIC.subarray(0, magic.length))) return null;
+  if (bytes.length < HEADER_SIZE) return [];
+  const { markerCount } = headerFormat.parseOne(bytes, MAGIC.length, 'lsb');
+  if (markerCount > MAX_MARKERS) return null;
+  const list = bytes.subarray(HEADER_SIZE, HEADER_SIZE + 8 * markerCount);
+  if (list.length < 8 * markerCount || isZero(list)) return [];
+  const view = dataView(list);
+  const markers = Array.from({ length: markerCount }, (_, index) => view.getBigUint64(8 * index, true));
+  return markers.every((marker) => marker < size) ? markers.map(Number) : null;
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 function digestOf(bytes: Uint8Array): Uint8Array {

@@ -3,7 +3,7 @@ import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
 import { findJournal, type HotJournal, type JournalState } from './find-journal.js';
-import { outcomeOf } from './interrupted-patch.js';
+import { outcomeOf, refuseTouched } from './interrupted-patch.js';
 import { otherNames } from './other-names.js';
 
 const ATTEMPTS = 40;
@@ -43,6 +43,7 @@ export function readCommitted<T>(fileSystem: FileSystem, path: string, read: (fi
       } else {
         const result = attemptTo(() => {
           if (before.state === 'hot') return read(recovered(fileSystem, before, file, status));
+          if (before.state === 'cold') refuseTouched(before, file);
           return read(hidden === undefined ? file : file.withUnknownJournal());
         });
         const { modified } = fileSystem.status(file.descriptor);

@@ -1,5 +1,5 @@
-import { findJournal, journalNameOf } from '../journal/find-journal.js';
-import { outcomeOf } from '../journal/interrupted-patch.js';
+import { findJournal } from '../journal/find-journal.js';
+import { outcomeOf, refuseTouched } from '../journal/interrupted-patch.js';
 import { writeBack } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
 import type { PatchTarget } from './target.js';
@@ -27,7 +27,7 @@ export interface RecoverOptions {
  * Brings an image whose patch was interrupted back to what it was, or on to what it was to be where all of that was written or `rollForward` is set.
  * Doing so is idempotent, so an interrupted recovery is simply done again.
  *
- * @throws KdumpError `refused` when somebody else wrote, or the journal is of another file or of a guest that is gone; `io`
+ * @throws KdumpError `refused` when somebody else wrote, the journal is damaged and the image may be half written, or the journal is of another file or of a guest that is gone; `io`
  */
 export function recover(
   target: PatchTarget,
@@ -41,7 +41,8 @@ export function recover(
     return 'none';
   }
   if (found.state === 'cold') {
-    fileSystem.removeIn(directory, journalNameOf(name));
+    if (!force) refuseTouched(found, file);
+    fileSystem.removeIn(directory, found.name);
     fileSystem.sync(directory);
     return 'untouched';
   }

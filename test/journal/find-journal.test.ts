@@ -212,16 +212,16 @@ describe('findJournal', () => {
     const directory = new WithJournal();
     expect(directory.find()).toMatchObject({ state: 'hot', journal: { records: [{ position: 1 }] } });
     directory.rewrite(encodeJournal(directory.journal()).slice(0, -1));
-    expect(directory.find()).toEqual({ state: 'cold' });
+    expect(directory.find()).toEqual({ state: 'cold', name: JOURNAL, markers: directory.journal().markers });
   });
 
-  test('one that is larger than any can be is not whole, and not read', () => {
+  test('one that is larger than any can be is none, and not read', () => {
     const directory = new WithJournal();
     directory.entry = { size: BigInt(MAX_JOURNAL) };
     expect(directory.find()).toMatchObject({ state: 'hot' });
     directory.entry = { size: BigInt(MAX_JOURNAL) + 1n };
     directory.openIn = () => expect.fail('opened');
-    expect(directory.find()).toEqual({ state: 'cold' });
+    expect(directory.find()).toEqual({ state: 'cold', name: JOURNAL, markers: null });
   });
 
   test.each<[string, Partial<FileStatus>]>([

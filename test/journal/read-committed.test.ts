@@ -265,7 +265,7 @@ describe('a journal beside the file', () => {
         seen.push(came.pauses);
         if (seen.length > 1) return;
         const descriptor = came.open(`${FOLDER}/${JOURNAL}`, 'create');
-        came.write(descriptor, Uint8Array.of(1), 0);
+        came.write(descriptor, Uint8Array.of(0), 0);
         came.close(descriptor);
       }),
     );

@@ -394,12 +394,12 @@ export class Checker {
   }
 }
 
-/** What `action` returns; undefined where it refuses what somebody else wrote. */
+/** What `action` returns; undefined where it refuses what somebody else wrote, or the disk. */
 function unlessForeign<T>(action: () => T): T | undefined {
   try {
     return action();
   } catch (error) {
-    if (error instanceof KdumpError && error.problem.startsWith('somebody else wrote')) return undefined;
+    if (error instanceof KdumpError && /^somebody else wrote|, which is damaged$/.test(error.problem)) return undefined;
     throw error;
   }
 }

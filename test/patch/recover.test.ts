@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { encodeJournal } from '../../src/journal/journal.js';
+import { readCommitted } from '../../src/journal/read-committed.js';
 import { recover, type RecoverOptions } from '../../src/patch/recover.js';
 import { openTarget } from '../../src/patch/target.js';
 import { thrown } from '../helpers/thrown.js';
@@ -60,6 +61,48 @@ describe('recovery', () => {
   test('a journal that is not whole is removed; the image was not touched', () => {
     expect(recovered(diskWith(OLD, new Uint8Array(4160)))).toEqual({ said: 'untouched', image: OLD, journal: false });
     expect(recovered(diskWith(OLD, new Uint8Array()))).toEqual({ said: 'untouched', image: OLD, journal: false });
+  });
+
+  describe('a journal that the disk damaged', () => {
+    const damaged = (image: Uint8Array, at: number): ReturnType<typeof diskWith> => {
+      const start = disk(image);
+      const inode = start.names.get(JOURNAL) ?? 0;
+      const bytes = (start.data.get(inode) ?? new Uint8Array()).slice();
+      bytes[at] = (bytes[at] ?? 0) ^ 0x55;
+      return { ...start, data: new Map([...start.data, [inode, bytes]]) };
+    };
+    /** In the header, the old bytes, the new ones and the trailer. */
+    const PLACES = [40, 130, 4096 + 8 + 16 + 5, 4096 + 8 + 16 + 1024 + 5, -20];
+    const at = (place: number): number => (place < 0 ? encodedLength + place : place);
+    const encodedLength = 4096 + 8 + 16 + 2 * 1024 + 64;
+
+    test.each(PLACES)('at %d: refused and kept while a marker stands in the image, for readers too', (place) => {
+      const message = refused(damaged(mixed, at(place)));
+      expect(message).toMatch(/offset 0x64.*half-written image.*keep copies of both.*recover --force/);
+      const reading = new ModelFileSystem(damaged(mixed, at(place)));
+      expect(thrown(() => readCommitted(reading, IMAGE_PATH, (file) => file.read(0, 4))).message).toContain('which is damaged');
+      expect(recovered(damaged(mixed, at(place)), { force: true })).toEqual({ said: 'untouched', image: mixed, journal: false });
+    });
+
+    test.each(PLACES)('at %d: removed where no marker stands: the image is old, or all of it is new', (place) => {
+      expect(recovered(damaged(OLD, at(place)))).toEqual({ said: 'untouched', image: OLD, journal: false });
+      expect(recovered(damaged(NEW, at(place)))).toEqual({ said: 'untouched', image: NEW, journal: false });
+    });
+
+    test.each([
+      ['its magic', 3],
+      ['the number of its markers', 28 + 2],
+      ['a position', 4096 + 6],
+    ])('in %s: refused and kept, since it does not tell', (_, place) => {
+      expect(refused(damaged(OLD, place))).toContain('bytes of no journal');
+    });
+
+    test('by zeros in place of its markers: as one of which these never reached the disk', () => {
+      const start = disk(OLD);
+      const inode = start.names.get(JOURNAL) ?? 0;
+      const bytes = (start.data.get(inode) ?? new Uint8Array()).slice().fill(0, 4096, 4608);
+      expect(recovered({ ...start, data: new Map([...start.data, [inode, bytes]]) })).toMatchObject({ said: 'untouched', journal: false });
+    });
   });
 
   describe.each([
