@@ -55,7 +55,7 @@ export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
 export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
 export type { Patch } from './patch/commit.js';
 export type { JournalRecord } from './journal/journal.js';
-export { saveUndo, undoOf, undoPatch } from './patch/undo.js';
+export { saveUndo, undoOf, undoPatch, type SavedUndo } from './patch/undo.js';
 export { recover, type RecoverOptions, type Recovery } from './patch/recover.js';
 
 // Make and take apart packed images
@@ -102,6 +102,7 @@ export type { NodeRange } from './memory/node-ranges.js';
 export { formatRange, rangeInclusive, rangeOfSize, sizeOf, type Range } from './memory/range.js';
 export type { ByteOrder } from './bytes/byte-order.js';
 export { nodeFileSystem } from './file/node-file-system.js';
+export type { Readers } from './file/new-file.js';
 export type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file/file-system.js';
 export { InputFile, type Overlay } from './file/input-file.js';
 export { KdumpError, type KdumpErrorDetails } from './errors.js';

@@ -3,7 +3,7 @@ import { KdumpError, printable } from '../errors.js';
 import type { Compared } from '../check/compare-state.js';
 import type { FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
-import { makeFile, refuseExisting } from '../file/new-file.js';
+import { makeFile, readersOf, refuseExisting } from '../file/new-file.js';
 import { isNothingToDo, planHotplug, type Plan, type PlanOptions } from '../plan/plan.js';
 import type { KdumpImage } from '../image/image.js';
 import { closeImage } from '../image/open.js';
@@ -12,7 +12,7 @@ import { copyCommitted } from '../journal/read-committed.js';
 import type { Change } from '../machine/changes.js';
 import { applyPlan, writePlan, type ApplyResult } from '../patch/apply.js';
 import { closeTarget } from '../patch/target.js';
-import { saveUndo, undoOf, withUndo } from '../patch/undo.js';
+import { saveUndo, undoOf, withUndo, type SavedUndo } from '../patch/undo.js';
 import type { Context } from './command.js';
 import type { Console } from './console.js';
 import { planToJson } from './render/json.js';
@@ -72,9 +72,9 @@ function patchCopy(context: Context, path: string, output: string, options: Imag
   refuseExisting(fileSystem, output, overwrite);
   refuseSame(fileSystem, output, [path]);
   refuseForeignJournal(fileSystem, output);
-  let undoFile: string | undefined;
+  let undo: SavedUndo | undefined;
   try {
-    const { plan, written } = makeFile(fileSystem, output, overwrite, (descriptor) => {
+    const { plan, written } = makeFile(fileSystem, output, overwrite, [readersOf(fileSystem, path)], (descriptor) => {
       const isInterrupted = progress.during(copying(fileSystem, path), () => copyCommitted(fileSystem, path, descriptor));
       const status = fileSystem.status(descriptor);
       // Errors in what was copied are errors of the image.
@@ -82,16 +82,16 @@ function patchCopy(context: Context, path: string, output: string, options: Imag
       const image = openCopyFrom(context, file, options);
       const made = progress.during(hashing(image), () => planned(image, work));
       if (options.saveUndo !== undefined && !isNothingToDo(made)) {
-        saveUndo(fileSystem, options.saveUndo, { status }, undoOf(made), overwrite);
-        undoFile = options.saveUndo;
+        undo = saveUndo(fileSystem, options.saveUndo, { status }, undoOf(made), overwrite);
       }
       return { plan: made, written: writePlan(fileSystem, file, made) };
     });
+    undo?.keep();
     if (written > 0) console.detail(`${written} bytes written and read back`);
     report(plan, output, written > 0, console, work);
     return plan;
   } catch (error) {
-    if (undoFile !== undefined) fileSystem.remove(undoFile);
+    undo?.drop();
     throw error;
   }
 }

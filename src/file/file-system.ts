@@ -80,7 +80,7 @@ export interface FileSystem {
   /** All entries of a directory. */
   list(path: string): DirectoryEntry[];
   /**
-   * Makes the open file `to` a copy of `from`, permissions too, that shares blocks with it where the file system can, and keeps its holes where it
+   * Makes the open file `to` a copy of `from` that shares blocks with it where the file system can, and keeps its holes where it
    * cannot.
    *
    * @param copied is told how many more bytes are done, holes among them

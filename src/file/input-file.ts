@@ -1,6 +1,6 @@
 import { KdumpError, hex, within } from '../errors.js';
 import { readPosition } from '../bytes/position.js';
-import type { FileSystem } from './file-system.js';
+import type { FileStatus, FileSystem } from './file-system.js';
 
 /** Bytes to be read in place of those in the file. */
 export interface Overlay {
@@ -31,6 +31,11 @@ export class InputFile {
       fileSystem.close(descriptor);
       throw error;
     }
+  }
+
+  /** What the file system says of it. @throws KdumpError `io` */
+  get status(): FileStatus {
+    return this.fileSystem.status(this.descriptor);
   }
 
   /** Exactly `length` bytes from `position`. @throws KdumpError `input` when the file ends before */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { KdumpError } from '../errors.js';
-import type { FileSystem } from './file-system.js';
+import type { FileStatus, FileSystem } from './file-system.js';
 
 /** A file to be made. */
 export interface NewFile {
@@ -10,10 +10,19 @@ export interface NewFile {
   fill(descriptor: number): void;
 }
 
+/** Who may read something that a new file is made from. */
+export type Readers = Pick<FileStatus, 'mode' | 'group'>;
+
 /** As {@link makeFiles}, of one file. @returns what `fill` does */
-export function makeFile<T>(fileSystem: FileSystem, path: string, overwrite: boolean, fill: (descriptor: number) => T): T {
+export function makeFile<T>(
+  fileSystem: FileSystem,
+  path: string,
+  overwrite: boolean,
+  from: readonly Readers[],
+  fill: (descriptor: number) => T,
+): T {
   let result: { readonly value: T } | undefined;
-  makeFiles(fileSystem, overwrite, [
+  makeFiles(fileSystem, overwrite, from, [
     {
       path,
       fill(descriptor) {
@@ -26,17 +35,18 @@ export function makeFile<T>(fileSystem: FileSystem, path: string, overwrite: boo
 
 /**
  * Makes files, each in one step: it gets its name once it, and all others, are whole and on the disk. Until then it has none where the file system
- * can do that, else a random one. A failure leaves nothing behind.
+ * can do that, else a random one. A failure leaves nothing behind. Nobody but its owner may read one who may not read everything in `from`.
  *
  * @throws KdumpError `io` when something is at a path already and `overwrite` is not set, whenever it came there; `refused` when that is no file
  */
-export function makeFiles(fileSystem: FileSystem, overwrite: boolean, files: readonly NewFile[]): void {
+export function makeFiles(fileSystem: FileSystem, overwrite: boolean, from: readonly Readers[], files: readonly NewFile[]): void {
   for (const { path } of files) refuseExisting(fileSystem, path, overwrite);
   const made: Unplaced[] = [];
   try {
     for (const each of files) {
       const file = begin(fileSystem, each.path);
       made.push(file);
+      narrow(fileSystem, file.descriptor, from);
       each.fill(file.descriptor);
       fileSystem.sync(file.descriptor);
     }
@@ -56,6 +66,48 @@ export function makeFiles(fileSystem: FileSystem, overwrite: boolean, files: rea
         fileSystem.close(descriptor);
       });
   }
+}
+
+/** What has the name of a new file, until it is certain that the new one stays. */
+export interface Earlier {
+  /** It has its name again; where there was none, nothing has. */
+  restore(): void;
+  forget(): void;
+}
+
+/** Keeps what is at `path` under a random name, for a new file that takes its place. @throws KdumpError `io` */
+export function keepEarlier(fileSystem: FileSystem, path: string): Earlier {
+  const remove = (left: string): void => {
+    attempt(() => {
+      fileSystem.remove(left);
+    });
+  };
+  if (!fileSystem.exists(path))
+    return {
+      restore: () => {
+        remove(path);
+      },
+      forget: () => undefined,
+    };
+  const kept = randomName(path);
+  try {
+    fileSystem.link(path, kept);
+  } catch {
+    // Some file systems have no second names.
+    fileSystem.rename(path, kept);
+  }
+  return {
+    restore: () => {
+      attempt(() => {
+        fileSystem.rename(kept, path);
+        // Of two names of one file both stay.
+        fileSystem.remove(kept);
+      });
+    },
+    forget: () => {
+      remove(kept);
+    },
+  };
 }
 
 /** @throws KdumpError `io` when something is at `path` already and `overwrite` is not set; `refused` when a file cannot take its place */
@@ -107,6 +159,36 @@ function begin(fileSystem: FileSystem, path: string): Unplaced {
   if (unnamed !== undefined) return { path, descriptor: unnamed, temporary: undefined, isNew: false };
   const temporary = randomName(path);
   return { path, descriptor: fileSystem.open(temporary, 'create', path), temporary, isNew: false };
+}
+
+/** Who may read what is at `path`: nobody else where that has no name, such as a pipe. A directory counts by itself. @throws KdumpError `io` */
+export function readersOf(fileSystem: FileSystem, path: string): Readers {
+  const real = fileSystem.realPath(path);
+  const directory = fileSystem.openDirectory(dirname(real));
+  try {
+    return fileSystem.statusIn(directory, basename(real)) ?? { mode: 0o600, group: -1 };
+  } finally {
+    fileSystem.close(directory);
+  }
+}
+
+/** Takes from a new file, which is empty yet, the permissions that something it is made from does not give. */
+function narrow(fileSystem: FileSystem, descriptor: number, from: readonly Readers[]): void {
+  const { mode, user, group } = fileSystem.status(descriptor);
+  const narrowed = modeWithin(mode, group, from);
+  if (narrowed !== mode) fileSystem.setAttributes(descriptor, { user, group, mode: narrowed });
+}
+
+/**
+ * The permissions of a file of this group that nobody but its owner may read who may not read all of `from`. Who is in which group is not known:
+ * those of another one may be in that of the source, or not.
+ */
+export function modeWithin(mode: number, group: number, from: readonly Readers[]): number {
+  return from.reduce((allowed, source) => {
+    const groupReads = (source.mode & 0o040) !== 0;
+    const allRead = groupReads && (source.mode & 0o004) !== 0;
+    return allowed & (allRead ? ~0 : groupReads && source.group === group ? ~0o007 : ~0o077);
+  }, mode);
 }
 
 function randomName(path: string): string {

@@ -30,6 +30,7 @@ import { KdumpError } from '../errors.js';
 import { assertPosition, readPosition, safePosition } from '../bytes/position.js';
 import { codeOf, errnoOf, reasonOf, systemError } from './system-error.js';
 import type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file-system.js';
+import { modeWithin } from './new-file.js';
 import { nameUnnamed, openUnnamed } from './unnamed-file.js';
 
 const FLAGS: Record<OpenMode, number> = {
@@ -110,12 +111,11 @@ export const nodeFileSystem: FileSystem = {
   },
   nameUnnamed,
   copy(from, to, copied) {
-    if (isCloned(from, to)) return;
-    const { size, mode } = nodeFileSystem.status(from);
+    if (attempt('copy', to, () => isCloned(from, to))) return;
+    const { size } = nodeFileSystem.status(from);
     attempt('copy', to, () => {
       ftruncateSync(to, 0);
       ftruncateSync(to, safePosition(size));
-      fchmodSync(to, mode & 0o777);
     });
     copyData(from, to, copied);
   },
@@ -196,15 +196,16 @@ export const nodeFileSystem: FileSystem = {
     });
   },
   setAttributes(descriptor, { user, group, mode }) {
-    attempt('set the mode of', descriptor, () => {
-      fchmodSync(descriptor, mode);
-    });
-    // Only root may give files away; another user's journal stays its own.
-    if (process.geteuid?.() === 0) {
+    // Only root may give files away; another user's journal stays its own, and nobody of that user's group may read it who may not read the image.
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) {
       attempt('set the owner of', descriptor, () => {
         fchownSync(descriptor, user, group);
       });
     }
+    attempt('set the mode of', descriptor, () => {
+      fchmodSync(descriptor, isRoot ? mode : modeWithin(mode, fstatSync(descriptor).gid, [{ mode, group }]));
+    });
   },
   lock(descriptor, kind) {
     // Node has no flock(2), but the lock belongs to the open file, which flock(1) inherits and this process keeps.
@@ -245,11 +246,15 @@ export const nodeFileSystem: FileSystem = {
 
 /** Whether the file system made `to` a clone of `from`, sharing all blocks. */
 function isCloned(from: number, to: number): boolean {
+  const { mode } = fstatSync(to);
   try {
     copyFileSync(`/proc/self/fd/${from}`, `/proc/self/fd/${to}`, constants.COPYFILE_FICLONE_FORCE);
     return true;
   } catch {
     return false;
+  } finally {
+    // libuv gives the copy the permissions of the original first, cloned or not.
+    fchmodSync(to, mode);
   }
 }
 

@@ -3,7 +3,7 @@ import { KdumpError, within } from '../errors.js';
 import { differences, equalBytes, lengthWithoutTrailingZeros } from '../bytes/compare.js';
 import type { FileSystem } from '../file/file-system.js';
 import { InputFile } from '../file/input-file.js';
-import { makeFile } from '../file/new-file.js';
+import { keepEarlier, makeFile, refuseExisting } from '../file/new-file.js';
 import { bootIdOf } from '../journal/find-journal.js';
 import { MAX_JOURNAL, encodeJournal, parseJournal } from '../journal/journal.js';
 import { GAP, bytesChanged, type SegmentPlan } from '../plan/segment-plan.js';
@@ -30,14 +30,26 @@ function withoutTail({ name, address, before, after }: SegmentPlan): SegmentPlan
   return { name, address, before: before.subarray(0, end), after: after.subarray(0, end) };
 }
 
-/** Writes what takes `patch` back to a file of its own, before the patch is made. @throws KdumpError `io` */
+/** An undo file whose patch is still to be made. */
+export interface SavedUndo {
+  /** It goes again, and what it took the place of is back. */
+  drop(): void;
+  keep(): void;
+}
+
+/**
+ * Writes what takes `patch` back to a file of its own, before the patch is made. What had its name is kept under a random one until `drop` or
+ * `keep` is called.
+ *
+ * @throws KdumpError `io`
+ */
 export function saveUndo(
   fileSystem: FileSystem,
   path: string,
   target: Pick<PatchTarget, 'status'>,
   patch: Patch,
   overwrite: boolean,
-): void {
+): SavedUndo {
   const bytes = encodeJournal({
     kind: 'undo',
     live: false,
@@ -47,35 +59,47 @@ export function saveUndo(
     records: patch.runs,
     markers: patch.markers,
   });
-  makeFile(fileSystem, path, overwrite, (descriptor) => {
-    fileSystem.write(descriptor, bytes, 0);
-  });
+  refuseExisting(fileSystem, path, overwrite);
+  const earlier = keepEarlier(fileSystem, path);
+  try {
+    makeFile(fileSystem, path, overwrite, [target.status], (descriptor) => {
+      fileSystem.write(descriptor, bytes, 0);
+    });
+  } catch (error) {
+    earlier.restore();
+    throw error;
+  }
+  return { drop: earlier.restore, keep: earlier.forget };
 }
 
 /**
- * Saves what takes `patch` back, then makes it with `apply`. Where that fails, the undo file goes again, unless the image holds the patch all the
- * same.
+ * Saves what takes `patch` back, then makes it with `apply`. Where that fails, the undo file goes again, and an earlier one is back, unless the
+ * image holds the patch all the same.
  *
  * @throws what `apply` throws; KdumpError `io`
  */
 export function withUndo<T>(target: PatchTarget, undo: { path: string; overwrite: boolean }, patch: Patch, apply: () => T): T {
-  saveUndo(target.fileSystem, undo.path, target, patch, undo.overwrite);
+  const saved = saveUndo(target.fileSystem, undo.path, target, patch, undo.overwrite);
   try {
-    return apply();
+    const result = apply();
+    saved.keep();
+    return result;
   } catch (error) {
-    dropUndo(target, undo.path, patch);
+    settleUndo(target, saved, patch);
     throw error;
   }
 }
 
-/** Removes the undo file of a patch that failed, unless the image holds the patch all the same, or cannot be read. */
-export function dropUndo({ fileSystem, file }: PatchTarget, path: string, { runs }: Patch): void {
+/** Drops the undo file of a patch that failed, unless the image holds the patch all the same, or cannot be read. */
+export function settleUndo({ file }: PatchTarget, saved: SavedUndo, { runs }: Patch): void {
+  let isMade = true;
   try {
-    if (!runs.every(({ position, after }) => equalBytes(file.read(position, after.length), after))) fileSystem.remove(path);
+    isMade = runs.every(({ position, after }) => equalBytes(file.read(position, after.length), after));
   } catch {
     // Why the patch failed is what counts.
-    return;
   }
+  if (isMade) saved.keep();
+  else saved.drop();
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { KdumpError } from '../../src/errors.js';
-import { makeFile, makeFiles, refuseExisting } from '../../src/file/new-file.js';
+import { keepEarlier, makeFile, makeFiles, modeWithin, refuseExisting } from '../../src/file/new-file.js';
 import { diskWith, FOLDER, IMAGE, IMAGE_PATH, ModelFileSystem, type Machine } from '../helpers/model-file-system.js';
 import { thrown } from '../helpers/thrown.js';
 
@@ -26,7 +26,7 @@ describe.each<[string, Partial<Machine>, string[]]>([
 ])('a new file, %s', (_, machine, steps) => {
   test('has its name once it is whole and on the disk', () => {
     const fileSystem = empty(machine);
-    expect(makeFile(fileSystem, IMAGE_PATH, false, (descriptor) => (fill(fileSystem)(descriptor), 'made'))).toBe('made');
+    expect(makeFile(fileSystem, IMAGE_PATH, false, [], (descriptor) => (fill(fileSystem)(descriptor), 'made'))).toBe('made');
     expect(fileSystem.operations.map(({ kind }) => kind)).toEqual(steps);
     expect(fileSystem.contents(IMAGE)).toEqual(BYTES);
     expect(names(fileSystem)).toEqual([IMAGE]);
@@ -37,11 +37,11 @@ describe.each<[string, Partial<Machine>, string[]]>([
     const fileSystem = new ModelFileSystem(diskWith(OTHER), { boot: 1, ...machine });
     expect(
       thrown(() => {
-        makeFile(fileSystem, IMAGE_PATH, false, fill(fileSystem));
+        makeFile(fileSystem, IMAGE_PATH, false, [], fill(fileSystem));
       }),
     ).toMatchObject(EXISTS);
     expect(fileSystem.operations).toEqual([]);
-    makeFile(fileSystem, IMAGE_PATH, true, fill(fileSystem));
+    makeFile(fileSystem, IMAGE_PATH, true, [], fill(fileSystem));
     expect(fileSystem.contents(IMAGE)).toEqual(BYTES);
     expect(names(fileSystem)).toEqual([IMAGE]);
   });
@@ -49,7 +49,7 @@ describe.each<[string, Partial<Machine>, string[]]>([
   test('does not replace one that came there while it was made', () => {
     const fileSystem = empty(machine);
     const made = (): void => {
-      makeFile(fileSystem, IMAGE_PATH, false, (descriptor) => {
+      makeFile(fileSystem, IMAGE_PATH, false, [], (descriptor) => {
         fill(fileSystem)(descriptor);
         fileSystem.write(fileSystem.open(IMAGE_PATH, 'create'), OTHER, 0);
       });
@@ -63,7 +63,7 @@ describe.each<[string, Partial<Machine>, string[]]>([
     const used = new Set<string>();
     for (let i = 0; i < 2; i += 1) {
       const fileSystem = empty(machine);
-      makeFile(fileSystem, IMAGE_PATH, true, fill(fileSystem));
+      makeFile(fileSystem, IMAGE_PATH, true, [], fill(fileSystem));
       for (const operation of fileSystem.operations) if (operation.kind === 'rename') used.add(operation.from);
     }
     expect(used.size).toBe(2);
@@ -83,7 +83,7 @@ describe.each<[string, Partial<Machine>, string[]]>([
         };
         if (step !== 'fill') fileSystem[step] = fail;
         const made = (): void => {
-          makeFile(fileSystem, IMAGE_PATH, overwrite, step === 'fill' ? fail : fill(fileSystem));
+          makeFile(fileSystem, IMAGE_PATH, overwrite, [], step === 'fill' ? fail : fill(fileSystem));
         };
         // Not every way takes every step.
         try {
@@ -102,10 +102,15 @@ describe.each<[string, Partial<Machine>, string[]]>([
   test('that is one of several has its name once all are whole', () => {
     const fileSystem = empty(machine);
     const made = (last: (descriptor: number) => void): void => {
-      makeFiles(fileSystem, false, [
-        { path: IMAGE_PATH, fill: fill(fileSystem) },
-        { path: `${FOLDER}/other`, fill: last },
-      ]);
+      makeFiles(
+        fileSystem,
+        false,
+        [],
+        [
+          { path: IMAGE_PATH, fill: fill(fileSystem) },
+          { path: `${FOLDER}/other`, fill: last },
+        ],
+      );
     };
     expect(
       thrown(() => {
@@ -129,4 +134,72 @@ test.each(['directory', 'other'] as const)('the place of what is a %s is never t
     });
     expect(refused).toMatchObject({ kind: 'refused', problem: 'no file is made there', details: { file: IMAGE_PATH } });
   }
+});
+
+describe('who may read a new file', () => {
+  const OURS = 100;
+  test.each<[string, number, number, { mode: number; group: number }[]]>([
+    ['all, as what it is made from', 0o644, 0o644, [{ mode: 0o644, group: OURS }]],
+    ['all, though the group is another', 0o644, 0o644, [{ mode: 0o444, group: 7 }]],
+    ['nobody else, as of a private one', 0o644, 0o600, [{ mode: 0o600, group: OURS }]],
+    ['its group, as of one that the same group may read', 0o644, 0o640, [{ mode: 0o640, group: OURS }]],
+    ['nobody else, where another group may read that', 0o644, 0o600, [{ mode: 0o640, group: 7 }]],
+    ['nobody else, where all but the members of a group may read that', 0o664, 0o600, [{ mode: 0o604, group: 7 }]],
+    [
+      'those who may read all that it is made from',
+      0o666,
+      0o640 | 0o020,
+      [
+        { mode: 0o644, group: 7 },
+        { mode: 0o640, group: OURS },
+      ],
+    ],
+    [
+      'nobody else, where one of them is private',
+      0o644,
+      0o600,
+      [
+        { mode: 0o644, group: OURS },
+        { mode: 0o400, group: OURS },
+      ],
+    ],
+    ['as the umask has it, what is made from nothing', 0o622, 0o622, []],
+    ['as the umask has it, however open that is', 0o600, 0o600, [{ mode: 0o666, group: OURS }]],
+  ])('%s', (_, mode, expected, from) => {
+    expect(modeWithin(mode, OURS, from)).toBe(expected);
+  });
+});
+
+describe.each<[string, Partial<Machine>]>([
+  ['where a file can have two names', {}],
+  ['where it cannot', { links: false }],
+])('what a new file takes the place of, %s', (_, machine) => {
+  test('is back when the new one is dropped, and gone when it is kept', () => {
+    for (const [end, left] of [
+      ['restore', OTHER],
+      ['forget', BYTES],
+    ] as const) {
+      const fileSystem = new ModelFileSystem(diskWith(OTHER), { boot: 1, ...machine });
+      const earlier = keepEarlier(fileSystem, IMAGE_PATH);
+      makeFile(fileSystem, IMAGE_PATH, true, [], fill(fileSystem));
+      earlier[end]();
+      expect(fileSystem.contents(IMAGE)).toEqual(left);
+      expect(names(fileSystem)).toEqual([IMAGE]);
+    }
+  });
+
+  test('is as it was when there was no new one', () => {
+    const fileSystem = new ModelFileSystem(diskWith(OTHER), { boot: 1, ...machine });
+    keepEarlier(fileSystem, IMAGE_PATH).restore();
+    expect(fileSystem.contents(IMAGE)).toEqual(OTHER);
+    expect(names(fileSystem)).toEqual([IMAGE]);
+  });
+
+  test('is nothing, and then nothing is left', () => {
+    const fileSystem = empty(machine);
+    const earlier = keepEarlier(fileSystem, IMAGE_PATH);
+    makeFile(fileSystem, IMAGE_PATH, false, [], fill(fileSystem));
+    earlier.restore();
+    expect(names(fileSystem)).toEqual([]);
+  });
 });

@@ -6,7 +6,7 @@ import { KdumpError, printable, within } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { InputFile, readWholeFile } from '../../file/input-file.js';
 import { HEAD_SIZE, expectingFile } from '../../image/containers/known-files.js';
-import { refuseExisting } from '../../file/new-file.js';
+import { readersOf, refuseExisting } from '../../file/new-file.js';
 import { MAX_MANIFEST, parseManifest, parseSegmentOperand } from '../../image/pack/manifest.js';
 import { manifestSources, sourceOfFile } from '../../image/pack/manifest-sources.js';
 import type { packImage } from '../../image/pack/pack.js';
@@ -72,12 +72,13 @@ function imageFrom(fileSystem: FileSystem, options: PackOptions, openFile: (path
         expected: '--manifest, or --architecture with --segment',
       });
     }
+    const from = readersOf(fileSystem, manifest);
     const text = Buffer.from(readWholeFile(fileSystem, manifest, MAX_MANIFEST)).toString('utf8');
     return within({ file: manifest }, () => {
       const parsed = expectingFile('json', 'a manifest', Buffer.from(text.slice(0, HEAD_SIZE)), () => parseManifest(text));
       const beside = (path: string): InputFile =>
         openFile(allowOutside ? resolve(dirname(manifest), path) : insideFolder(fileSystem, dirname(manifest), path));
-      return { ...parsed, segments: manifestSources(parsed.segments, parsed.architecture.byteOrder, beside) };
+      return { ...parsed, segments: manifestSources(parsed.segments, parsed.architecture.byteOrder, beside, from) };
     });
   }
   if (name === undefined || segments.length === 0) {

@@ -1,5 +1,5 @@
 import { KdumpError, printable } from '../../errors.js';
-import { makeFile, refuseExisting } from '../../file/new-file.js';
+import { makeFile, readersOf, refuseExisting } from '../../file/new-file.js';
 import { checkImage } from '../../check/check.js';
 import { diffImages } from '../../check/diff.js';
 import type { KdumpImage } from '../../image/image.js';
@@ -52,7 +52,10 @@ async function report({ fileSystem, console, progress, version }: Context, path:
       before: before === undefined ? undefined : { image: before, check: checkImage(before, state), difference: diffImages(before, image) },
       version,
     });
-    makeFile(fileSystem, output, overwrite, (descriptor) => {
+    const given = [options.iomem, options.deviceTree, options.memoryBlocks, options.cpus].filter((each) => each !== undefined);
+    const images = before === undefined ? [image] : [image, before];
+    const from = [...images.map(({ memory }) => memory.file.status), ...given.map((each) => readersOf(fileSystem, each))];
+    makeFile(fileSystem, output, overwrite, from, (descriptor) => {
       fileSystem.write(descriptor, Buffer.from(page), 0);
     });
   } finally {

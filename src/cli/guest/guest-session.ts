@@ -13,7 +13,7 @@ import { findJournal } from '../../journal/find-journal.js';
 import { preparePlan } from '../../patch/apply.js';
 import { recover } from '../../patch/recover.js';
 import { refuseUse, usersOf } from '../../patch/in-use.js';
-import { dropUndo, saveUndo, undoOf } from '../../patch/undo.js';
+import { saveUndo, settleUndo, undoOf } from '../../patch/undo.js';
 import { closeTarget, openTarget, type PatchTarget } from '../../patch/target.js';
 import type { Context } from '../command.js';
 import { openOptions } from '../open-image.js';
@@ -146,11 +146,13 @@ export async function patchGuest(
     refuseOthers();
     if (undo === undefined) return await writeWhilePaused(target, qmp, plan);
     const patch = undoOf(plan);
-    saveUndo(fileSystem, undo.path, target, patch, undo.overwrite);
+    const saved = saveUndo(fileSystem, undo.path, target, patch, undo.overwrite);
     try {
-      return await writeWhilePaused(target, qmp, plan);
+      const result = await writeWhilePaused(target, qmp, plan);
+      saved.keep();
+      return result;
     } catch (error) {
-      dropUndo(target, undo.path, patch);
+      settleUndo(target, saved, patch);
       throw error;
     }
   } finally {

@@ -3,6 +3,7 @@ import { KdumpError, hex } from '../../errors.js';
 import { dataView, type ByteOrder } from '../../bytes/byte-order.js';
 import { safePosition } from '../../bytes/position.js';
 import type { InputFile } from '../../file/input-file.js';
+import type { Readers } from '../../file/new-file.js';
 import { DIGEST_SIZE } from '../digest.js';
 import type { ManifestContents, ManifestDigest, ManifestSegment } from './manifest.js';
 import { sourceOfBytes, type SegmentSource } from './pack.js';
@@ -14,6 +15,7 @@ const CHUNK = 1 << 20;
 /**
  * The segments of a manifest, ready to be packed; digests are computed over the others.
  *
+ * @param from who may read the manifest
  * @param open opens a file named in the manifest; the caller closes it once the image is packed
  * @throws KdumpError `input` when a file is larger than its segment, or a digest covers a segment that is not there
  */
@@ -21,16 +23,21 @@ export function manifestSources(
   segments: readonly ManifestSegment[],
   byteOrder: ByteOrder,
   open: (path: string) => InputFile,
+  from?: Readers,
 ): SegmentSource[] {
-  const plain = segments.map((segment) => sourceOf(segment, open));
+  const plain = segments.map((segment) => sourceOf(segment, open, from));
   return plain.map((source, index) => {
     const digest = segments[index]?.digest;
     return digest === undefined ? source : withDigest(source, digest, plain, byteOrder);
   });
 }
 
-function sourceOf({ name, address, memsz, contents }: ManifestSegment, open: (path: string) => InputFile): SegmentSource {
-  const segment = { name, address, memsz };
+function sourceOf(
+  { name, address, memsz, contents }: ManifestSegment,
+  open: (path: string) => InputFile,
+  from: Readers | undefined,
+): SegmentSource {
+  const segment = { name, address, memsz, ...(from === undefined ? {} : { from }) };
   if (contents.kind === 'hex') return sourceOfBytes(segment, contents.bytes);
   if (contents.kind === 'file') return sourceOfFile(segment, open(contents.path));
   return { ...segment, size: contents.size, contents: () => filled(contents) };
@@ -48,6 +55,7 @@ export function sourceOfFile(segment: Pick<SegmentSource, 'name' | 'address' | '
   return {
     ...segment,
     size: file.size,
+    from: file.status,
     *contents() {
       for (let at = 0n; at < file.size; at += BigInt(CHUNK)) yield file.read(at, file.size - at < CHUNK ? Number(file.size - at) : CHUNK);
     },

@@ -2,7 +2,7 @@ import type { Architecture } from '../../arch/architecture.js';
 import { safePosition } from '../../bytes/position.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { InputFile } from '../../file/input-file.js';
-import { makeFile } from '../../file/new-file.js';
+import { makeFile, type Readers } from '../../file/new-file.js';
 import type { KdumpImage } from '../image.js';
 import { readImage } from '../open.js';
 import { packedLayout } from '../containers/packed-layout.js';
@@ -16,12 +16,14 @@ export interface SegmentSource {
   readonly memsz: bigint;
   /** `bufsz`: bytes of contents; the rest of memsz is zero. */
   readonly size: bigint;
+  /** Who may read what it is made from; nothing for contents that this program makes. */
+  readonly from?: Readers;
   /** Consecutive pieces of the contents, `size` bytes together; each is valid until the next is asked for. */
   contents(): Iterable<Uint8Array>;
 }
 
 /**
- * Writes a packed image. The same segments give the same bytes.
+ * Writes a packed image. The same segments give the same bytes. Nobody but its owner may read it who may not read what all segments are made from.
  *
  * @param look is shown the image before it has its name; what it throws is a failure
  * @throws KdumpError `input` when segments overlap or have more bytes than room, or the result would be no kdump image; `io` when `path` exists and `overwrite` is not set
@@ -38,7 +40,8 @@ export function packImage(
     image.entry,
     image.segments.map(({ name, address, memsz, size }) => ({ name, address, memsz, bufsz: size })),
   );
-  makeFile(fileSystem, path, overwrite, (descriptor) => {
+  const from = image.segments.flatMap((segment) => segment.from ?? []);
+  makeFile(fileSystem, path, overwrite, from, (descriptor) => {
     fileSystem.write(descriptor, layout.head, 0);
     for (const { address, fileOffset } of layout.segments) {
       let position = fileOffset;
@@ -56,6 +59,7 @@ export function packImage(
 
 /** The segments of an open image, as sources for packing or extracting: the elfcorehdr and FDT whole, the others as they were loaded. */
 export function segmentSources({ memory, segments }: KdumpImage): SegmentSource[] {
+  const from = memory.file.status;
   return segments.map((segment) => {
     const size = storedSize(memory, segment);
     return {
@@ -63,6 +67,7 @@ export function segmentSources({ memory, segments }: KdumpImage): SegmentSource[
       address: segment.address,
       memsz: segment.memsz,
       size,
+      from,
       *contents() {
         if (size === 0n) return;
         for (const { bytes } of memory.chunks({ start: segment.address, end: segment.address + size })) yield bytes;
@@ -90,6 +95,6 @@ function sizeWithoutTrailingZeros(memory: PhysicalMemory, address: bigint, size:
 }
 
 /** Contents that are in memory already. */
-export function sourceOfBytes(segment: Pick<Segment, 'name' | 'address' | 'memsz'>, bytes: Uint8Array): SegmentSource {
+export function sourceOfBytes(segment: Pick<SegmentSource, 'name' | 'address' | 'memsz' | 'from'>, bytes: Uint8Array): SegmentSource {
   return { ...segment, size: BigInt(bytes.length), contents: () => [bytes] };
 }
