@@ -34,6 +34,7 @@ function withoutTail({ name, address, before, after }: SegmentPlan): SegmentPlan
 export interface SavedUndo {
   /** It goes again, and what it took the place of is back. */
   drop(): void;
+  /** What it took the place of is gone for good. */
   keep(): void;
 }
 
