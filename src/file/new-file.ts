@@ -71,8 +71,8 @@ export function makeFiles(fileSystem: FileSystem, overwrite: boolean, from: read
 /** What has the name of a new file, until it is certain that the new one stays. */
 export interface Earlier {
   /** It has its name again; where there was none, nothing has. */
-  restore(): void;
-  forget(): void;
+  readonly restore: () => void;
+  readonly forget: () => void;
 }
 
 /** Keeps what is at `path` under a random name, for a new file that takes its place. @throws KdumpError `io` */
