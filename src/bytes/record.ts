@@ -13,7 +13,10 @@ export type RecordOf<Table extends FieldTable> = {
 export class RecordFormat<Table extends FieldTable> {
   readonly size: number;
 
-  constructor(private readonly table: Table) {
+  private readonly table: Table;
+
+  constructor(table: Table) {
+    this.table = table;
     this.size = table.reduce((sum, [, width]) => sum + width, 0);
   }
 

@@ -15,7 +15,10 @@ export class RamRanges implements StoredRanges {
   /** Of the first one that overlaps the next; -1 for none. */
   private readonly firstOverlap: number;
 
-  constructor(private readonly crash: CrashTable) {
+  private readonly crash: CrashTable;
+
+  constructor(crash: CrashTable) {
+    this.crash = crash;
     const { kinds } = crash;
     const indexes = new Uint32Array(kinds.length);
     let length = 0;

@@ -1,5 +1,5 @@
 /** Values of the ELF-64 specification and the machine numbers of the supported kernels. */
-export const ELF_MAGIC = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46);
+export const ELF_MAGIC: Uint8Array = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46);
 
 export const EI_CLASS = 4;
 export const EI_DATA = 5;

@@ -5,7 +5,7 @@ import { EI_CLASS, EI_DATA, EI_NIDENT, EI_VERSION, ELF_MAGIC, ELFCLASS64, ELFDAT
 import { elfHeaderFormat, programHeaderFormat, type ElfHeaderFields } from './records.js';
 
 export const ELF_HEADER_SIZE = 64;
-export const PROGRAM_HEADER_SIZE = programHeaderFormat.size;
+export const PROGRAM_HEADER_SIZE: number = programHeaderFormat.size;
 
 const E_VERSION_OFFSET = 20;
 

@@ -27,11 +27,13 @@ export class ProgramHeaderTable {
   private readonly lowAt: number;
   private readonly highAt: number;
 
+  readonly bytes: Uint8Array;
+  readonly byteOrder: ByteOrder;
+
   /** @param bytes the program headers and nothing else; never changed */
-  constructor(
-    readonly bytes: Uint8Array,
-    readonly byteOrder: ByteOrder,
-  ) {
+  constructor(bytes: Uint8Array, byteOrder: ByteOrder) {
+    this.bytes = bytes;
+    this.byteOrder = byteOrder;
     this.length = bytes.length / SIZE;
     this.words = wordsOf(bytes, byteOrder);
     this.lowAt = byteOrder === 'lsb' ? 0 : 1;

@@ -63,6 +63,6 @@ export interface ProgramHeader {
 }
 export type SectionHeader = Readonly<RecordOf<typeof SECTION_HEADER_FIELDS>>;
 
-export const elfHeaderFormat = new RecordFormat(ELF_HEADER_FIELDS);
-export const programHeaderFormat = new RecordFormat(PROGRAM_HEADER_FIELDS);
-export const sectionHeaderFormat = new RecordFormat(SECTION_HEADER_FIELDS);
+export const elfHeaderFormat: RecordFormat<typeof ELF_HEADER_FIELDS> = new RecordFormat(ELF_HEADER_FIELDS);
+export const programHeaderFormat: RecordFormat<typeof PROGRAM_HEADER_FIELDS> = new RecordFormat(PROGRAM_HEADER_FIELDS);
+export const sectionHeaderFormat: RecordFormat<typeof SECTION_HEADER_FIELDS> = new RecordFormat(SECTION_HEADER_FIELDS);

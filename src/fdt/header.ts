@@ -28,7 +28,7 @@ export interface FdtHeader {
 }
 
 /** Where each field lies in the header. */
-export const HEADER_OFFSETS = {
+export const HEADER_OFFSETS: Readonly<Record<keyof FdtHeader | 'magic', number>> = {
   magic: 0,
   totalSize: 4,
   offStruct: 8,
@@ -39,7 +39,7 @@ export const HEADER_OFFSETS = {
   bootCpuId: 28,
   sizeStrings: 32,
   sizeStruct: 36,
-} as const satisfies Record<keyof FdtHeader | 'magic', number>;
+};
 
 const MAGIC_LITTLE_ENDIAN = 0xedfe0dd0;
 /** No tree is smaller: header, terminator of the reservation block, the root's two tokens and name, FDT_END. */
@@ -67,7 +67,7 @@ const headerParser = new Parser()
  * @param oldest the oldest version that is read. In version 16, which does not state it, `sizeStruct` is all that follows
  * @throws KdumpError `input`, segment `fdt`
  */
-export function parseFdtHeader(bytes: Uint8Array, oldest = FDT_VERSION): FdtHeader {
+export function parseFdtHeader(bytes: Uint8Array, oldest: number = FDT_VERSION): FdtHeader {
   if (bytes.length < FDT_HEADER_SIZE) {
     throw fdtError('device tree header is cut short', 0, { found: `${bytes.length} bytes`, expected: `at least ${FDT_HEADER_SIZE} bytes` });
   }

@@ -14,17 +14,20 @@ export interface FdtProperty {
  * the same `tree` and `index`. Property values alias the bytes of the tree.
  */
 export class FdtNode {
+  /** @internal */
+  readonly tree: FdtTree;
+  /** @internal */
+  readonly index: number;
+
   /**
    * @param tree the index of the blob that the node is in
    * @param index place of the node in the order of the structure block; the root is 0
    * @internal
    */
-  constructor(
-    /** @internal */
-    readonly tree: FdtTree,
-    /** @internal */
-    readonly index: number,
-  ) {}
+  constructor(tree: FdtTree, index: number) {
+    this.tree = tree;
+    this.index = index;
+  }
 
   /** Name with the unit address, `PowerPC,POWER9@8`; empty for the root. One character a byte (latin1), not safe to print as it is. */
   get name(): string {

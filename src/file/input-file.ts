@@ -10,15 +10,29 @@ export interface Overlay {
 
 /** A regular file open for reading; nothing is read but what is asked for. */
 export class InputFile {
+  private readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly descriptor: number;
+  readonly size: bigint;
+  readonly overlays: readonly Overlay[];
+  /** Whether a patch of it was interrupted; null where its journal could not be looked for. */
+  readonly isInterrupted: boolean | null;
+
   constructor(
-    private readonly fileSystem: FileSystem,
-    readonly path: string,
-    readonly descriptor: number,
-    readonly size: bigint,
-    readonly overlays: readonly Overlay[] = [],
-    /** Whether a patch of it was interrupted; null where its journal could not be looked for. */
-    readonly isInterrupted: boolean | null = false,
-  ) {}
+    fileSystem: FileSystem,
+    path: string,
+    descriptor: number,
+    size: bigint,
+    overlays: readonly Overlay[] = [],
+    isInterrupted: boolean | null = false,
+  ) {
+    this.fileSystem = fileSystem;
+    this.path = path;
+    this.descriptor = descriptor;
+    this.size = size;
+    this.overlays = overlays;
+    this.isInterrupted = isInterrupted;
+  }
 
   /** @throws KdumpError `input` when it is not a regular file, `io` when it cannot be opened */
   static open(fileSystem: FileSystem, path: string): InputFile {

@@ -45,11 +45,14 @@ export class Qmp {
   private nextId = 1;
   private failure: KdumpError | undefined;
 
-  private constructor(
-    readonly path: string,
-    readonly socket: Socket,
-    private readonly timeout: number,
-  ) {
+  readonly path: string;
+  readonly socket: Socket;
+  private readonly timeout: number;
+
+  private constructor(path: string, socket: Socket, timeout: number) {
+    this.path = path;
+    this.socket = socket;
+    this.timeout = timeout;
     socket.on('data', (bytes: Uint8Array) => {
       try {
         for (const { text, state } of this.lines.push(bytes)) this.take(text, state === 'too long');

@@ -24,7 +24,7 @@ export interface KexecLog {
 }
 
 /** Longest text, in characters. */
-export const MAX_KEXEC_LOG = 4 * 1024 * 1024;
+export const MAX_KEXEC_LOG: number = 4 * 1024 * 1024;
 // A longer line is none of those that count, and would cost time to look at.
 const LONGEST_LINE = 1024;
 

@@ -36,14 +36,14 @@ function inSegment<T>(
 }
 
 /** The elfcorehdr in the `room` bytes from `address`: only its header and program headers are read. @throws KdumpError `input` */
-export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room = 1n << 32n): Elfcorehdr {
+export function readElfcorehdr(memory: PhysicalMemory, address: bigint, room: bigint = 1n << 32n): Elfcorehdr {
   const { fields } = parseElfcorehdrHeader(memory.read(address, room < ELF_HEADER_SIZE ? Number(room) : ELF_HEADER_SIZE));
   const size = elfcorehdrSize(fields.phnum);
   return parseElfcorehdrIn(memory.read(address, room < size ? Number(room) : size));
 }
 
 /** The FDT in the `room` bytes from `address`: as much as its totalsize is read. @throws KdumpError `input` */
-export function readFdt(memory: PhysicalMemory, address: bigint, room = MAX_DESCRIPTION): Fdt {
+export function readFdt(memory: PhysicalMemory, address: bigint, room: bigint = MAX_DESCRIPTION): Fdt {
   const head = memory.read(address, room < FDT_HEADER_SIZE ? Number(room) : FDT_HEADER_SIZE);
   const header = probeFdtHeader(head);
   // An implausible header gets its error from the parser.

@@ -17,7 +17,7 @@ export interface RegionTable {
 }
 
 const ENTRY_SIZE = 16;
-export const REGION_TABLE_SIZE = MAX_SEGMENTS * ENTRY_SIZE;
+export const REGION_TABLE_SIZE: number = MAX_SEGMENTS * ENTRY_SIZE;
 
 /**
  * The region table in the purgatory segment's `bytes`, which begin at `address`: at least one entry, each one of `segments` to the byte.
@@ -125,10 +125,10 @@ class Entries {
   /** Where a table would have to begin to be whole. */
   private readonly last: number;
 
-  constructor(
-    readonly bytes: Uint8Array,
-    order: ByteOrder,
-  ) {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, order: ByteOrder) {
+    this.bytes = bytes;
     this.words = machineWords(bytes);
     this.low = order === 'lsb' ? 0 : 1;
     this.mask = order === MACHINE_ORDER ? 0xfff : 0xff0f0000;

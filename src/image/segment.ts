@@ -32,9 +32,9 @@ export interface Segment {
 /** Bounds what a damaged table can make the program read, write or hash. */
 const MAX_SEGMENT = 1n << 40n;
 /** The elfcorehdr and the FDT are held in memory; e_phnum ends at 3.5 MiB, and 8,192 CPU nodes are 9 MiB. */
-export const MAX_DESCRIPTION = 64n << 20n;
+export const MAX_DESCRIPTION: bigint = 64n << 20n;
 /** A purgatory is a few pages; larger segments are not searched for its region table. */
-export const MAX_PURGATORY = 1n << 20n;
+export const MAX_PURGATORY: bigint = 1n << 20n;
 
 /** KEXEC_SEGMENT_MAX, include/linux/kexec.h and include/uapi/linux/kexec.h; so many regions the purgatory's table has, too. */
 export const MAX_SEGMENTS = 16;

@@ -39,7 +39,7 @@ export interface JournalRecord {
 }
 
 /** Twice what the largest patch changes, which is every byte of a device tree of thousands of CPUs; held in memory whole. */
-export const MAX_JOURNAL = 24 << 20;
+export const MAX_JOURNAL: number = 24 << 20;
 const MAX_RECORDS = 1 << 16;
 const MAX_MARKERS = 16;
 const VERSION = 1;

@@ -47,11 +47,11 @@ export class Btf {
   /** Where each type begins, by its number. */
   private readonly types: Uint32Array;
 
+  private readonly little: boolean;
+
   /** @throws KdumpError `input` when it is damaged, or has types of a kind that is not known */
-  constructor(
-    bytes: Uint8Array,
-    private readonly little: boolean,
-  ) {
+  constructor(bytes: Uint8Array, little: boolean) {
+    this.little = little;
     const head = dataView(bytes);
     if (bytes.length < HEADER || head.getUint16(0, little) !== MAGIC) throw damaged('no BTF header');
     const [size, typesAt, typesSize, stringsAt, stringsSize] = [4, 8, 12, 16, 20].map((at) => head.getUint32(at, little)) as [

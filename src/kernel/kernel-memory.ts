@@ -17,10 +17,13 @@ export class PhysicalPages {
   private readonly pages = new Map<bigint, Uint8Array>();
   private left = MAX_BYTES;
 
-  constructor(
-    private readonly memory: MemorySource,
-    readonly order: ByteOrder,
-  ) {}
+  private readonly memory: MemorySource;
+  readonly order: ByteOrder;
+
+  constructor(memory: MemorySource, order: ByteOrder) {
+    this.memory = memory;
+    this.order = order;
+  }
 
   readInto(into: Uint8Array, address: bigint): void {
     this.spend(into.length);
@@ -53,10 +56,13 @@ export class PhysicalPages {
 
 /** Memory of a kernel by its own, virtual addresses. */
 export class KernelMemory {
-  constructor(
-    private readonly pages: PhysicalPages,
-    readonly translate: Translation,
-  ) {}
+  private readonly pages: PhysicalPages;
+  readonly translate: Translation;
+
+  constructor(pages: PhysicalPages, translate: Translation) {
+    this.pages = pages;
+    this.translate = translate;
+  }
 
   get isLittleEndian(): boolean {
     return this.pages.order === 'lsb';

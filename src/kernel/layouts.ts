@@ -49,11 +49,14 @@ function struct(
 export class Layouts {
   private readonly known = new Map<StructureName, Struct>();
 
+  private readonly btf: Btf | null;
+  private readonly memory: KernelMemory;
+
   /** @param btf null where the kernel has none */
-  constructor(
-    private readonly btf: Btf | null,
-    private readonly memory: KernelMemory,
-  ) {}
+  constructor(btf: Btf | null, memory: KernelMemory) {
+    this.btf = btf;
+    this.memory = memory;
+  }
 
   /** The structure at `address`, read at once. @throws KdumpError `input` when the kernel does not describe it, or there is no memory */
   at<Name extends StructureName>(name: Name, address: bigint): Structure<MemberName<Name>> {
@@ -88,11 +91,15 @@ export class Layouts {
 
 /** A structure in the kernel's memory. */
 export class Structure<Member extends string> {
-  constructor(
-    private readonly view: DataView,
-    private readonly little: boolean,
-    private readonly struct: Struct,
-  ) {}
+  private readonly view: DataView;
+  private readonly little: boolean;
+  private readonly struct: Struct;
+
+  constructor(view: DataView, little: boolean, struct: Struct) {
+    this.view = view;
+    this.little = little;
+    this.struct = struct;
+  }
 
   has(name: Member): boolean {
     return this.struct.members.has(name);

@@ -29,10 +29,13 @@ class TreeReader {
   private readonly seen = new Set<bigint>();
   private valuesLeft = MAX_VALUES;
 
-  constructor(
-    private readonly memory: KernelMemory,
-    private readonly layouts: Layouts,
-  ) {}
+  private readonly memory: KernelMemory;
+  private readonly layouts: Layouts;
+
+  constructor(memory: KernelMemory, layouts: Layouts) {
+    this.memory = memory;
+    this.layouts = layouts;
+  }
 
   node(address: bigint, parent: bigint, depth: number, wants?: (name: string) => boolean): KernelNode {
     const node = this.layouts.at('device_node', address);

@@ -41,14 +41,28 @@ const [NODENAME, RELEASE] = [1n, 2n];
 
 /** A kernel that runs, or ran when the memory was saved: what it says of itself and its machine. Each question reads what it needs. */
 export class RunningKernel {
+  readonly info: Vmcoreinfo;
+  readonly architecture: KernelArchitecture['name'];
+  private readonly memory: KernelMemory;
+  private readonly layouts: Layouts;
+  private readonly symbols: ReadonlyMap<SymbolName, bigint>;
+  readonly nodeName: string;
+
   private constructor(
-    readonly info: Vmcoreinfo,
-    readonly architecture: KernelArchitecture['name'],
-    private readonly memory: KernelMemory,
-    private readonly layouts: Layouts,
-    private readonly symbols: ReadonlyMap<SymbolName, bigint>,
-    readonly nodeName: string,
-  ) {}
+    info: Vmcoreinfo,
+    architecture: KernelArchitecture['name'],
+    memory: KernelMemory,
+    layouts: Layouts,
+    symbols: ReadonlyMap<SymbolName, bigint>,
+    nodeName: string,
+  ) {
+    this.info = info;
+    this.architecture = architecture;
+    this.memory = memory;
+    this.layouts = layouts;
+    this.symbols = symbols;
+    this.nodeName = nodeName;
+  }
 
   /**
    * The kernel that vmcoreinfo is of.

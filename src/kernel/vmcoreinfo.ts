@@ -19,15 +19,16 @@ const LINE = /^([A-Za-z][\w-]*)(?:\(([^()]*)\))?=(.*)$/;
 export class Vmcoreinfo {
   private readonly values = new Map<string, string>();
 
+  readonly address: bigint;
+  readonly order: ByteOrder;
+
   /**
    * @param address physical, of the note
    * @param order of the kernel, as the note has it
    */
-  constructor(
-    readonly address: bigint,
-    readonly order: ByteOrder,
-    text: string,
-  ) {
+  constructor(address: bigint, order: ByteOrder, text: string) {
+    this.address = address;
+    this.order = order;
     for (const line of text.split('\n')) {
       const [, kind = '', name, value] = LINE.exec(line) ?? [];
       if (value !== undefined) this.values.set(name === undefined ? kind : `${kind}(${name})`, value);

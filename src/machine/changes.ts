@@ -9,7 +9,7 @@ export { changeToJson, formatChange } from './change.js';
 export type { Change, ChangeAction, ChangeJson, CpuChange, CpuOfChange, MemoryChange } from './change.js';
 
 /** Largest change file, in bytes. */
-export const MAX_CHANGE_FILE = 16 * 1024 * 1024;
+export const MAX_CHANGE_FILE: number = 16 * 1024 * 1024;
 
 /**
  * The changes of a change file, in its order: JSON `{ "changes": [ … ] }`, or one such document or one change a line (NDJSON).

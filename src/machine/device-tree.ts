@@ -31,7 +31,7 @@ export interface DirectoryReader {
 /** Deepest node, as for an FDT in the kernel (drivers/of/fdt.c, FDT_MAX_DEPTH). */
 export const MAX_DEVICE_TREE_DEPTH = 64;
 /** Largest sum of property values, in bytes. */
-export const MAX_DEVICE_TREE_BYTES = 16 * 1024 * 1024;
+export const MAX_DEVICE_TREE_BYTES: number = 16 * 1024 * 1024;
 /** Most nodes and properties together. */
 export const MAX_DEVICE_TREE_ENTRIES = 1_000_000;
 
@@ -63,7 +63,11 @@ class TreeWalk {
   private bytesLeft = MAX_DEVICE_TREE_BYTES;
   private entriesLeft = MAX_DEVICE_TREE_ENTRIES;
 
-  constructor(private readonly reader: DirectoryReader) {}
+  private readonly reader: DirectoryReader;
+
+  constructor(reader: DirectoryReader) {
+    this.reader = reader;
+  }
 
   node(path: string, name: string, depth: number, only?: readonly string[]): DeviceTreeNode {
     const properties = new Map<string, Uint8Array>();

@@ -18,7 +18,7 @@ export interface NestedPiece {
 }
 
 /** Longest text, in characters. */
-export const MAX_IOMEM_TEXT = 2 * 1024 * 1024;
+export const MAX_IOMEM_TEXT: number = 2 * 1024 * 1024;
 const LONGEST_LINE = 1024;
 const LINE = /^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ?(.*)$/;
 const FORMAT = '"START-END : name" with hexadecimal addresses, indented by two blanks a level';

@@ -9,7 +9,7 @@ const SHORT_FILE = 64;
  *
  * @param limit most bytes that are read
  */
-export function sysfsText(reader: DirectoryReader, path: string, limit = SHORT_FILE): string {
+export function sysfsText(reader: DirectoryReader, path: string, limit: number = SHORT_FILE): string {
   const text = Buffer.from(reader.readFile(path, limit)).toString('latin1');
   return text.replace(/\0+$/, '').trim();
 }

@@ -1,6 +1,6 @@
 import { KdumpError, hex } from '../errors.js';
 
-export const ADDRESS_SPACE_END = 1n << 64n;
+export const ADDRESS_SPACE_END: bigint = 1n << 64n;
 /** The smallest page of any architecture: kexec segments and hotplugged memory are made of such pages. */
 export const SMALLEST_PAGE = 0x1000n;
 

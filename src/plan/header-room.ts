@@ -20,7 +20,10 @@ export class HeaderRoom {
   /** Why one more program header was refused; it holds until a change may have freed one. */
   private full: KdumpError | undefined;
 
-  constructor(private readonly image: KdumpImage) {
+  private readonly image: KdumpImage;
+
+  constructor(image: KdumpImage) {
+    this.image = image;
     this.listed = listedMemory(image);
   }
 

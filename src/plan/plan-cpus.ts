@@ -82,10 +82,12 @@ class CpuPlanner {
   private liveTreeTaken = false;
   private liveTreeChanged = false;
 
-  constructor(
-    private readonly image: KdumpImage,
-    private readonly options: CpuPlanOptions,
-  ) {
+  private readonly image: KdumpImage;
+  private readonly options: CpuPlanOptions;
+
+  constructor(image: KdumpImage, options: CpuPlanOptions) {
+    this.image = image;
+    this.options = options;
     this.fdt = (image.fdt as NonNullable<KdumpImage['fdt']>).tree;
     this.parent = cpusNode(this.fdt);
     this.before = cpusOf(this.fdt, image.architecture);

@@ -11,25 +11,27 @@ export interface Unit {
 /** Finds the units that can be made, with few attempts where few cannot. */
 export class PossibleUnits<U extends Unit> {
   readonly accepted: U[] = [];
-  readonly refused = new Map<U, KdumpError>();
+  readonly refused: Map<U, KdumpError> = new Map();
   /** Of all that is accepted. */
   plan: Plan;
   private readonly room: HeaderRoom;
+
+  private readonly planChanges: (changes: readonly Change[]) => Plan;
+  private readonly piecesOf: (unit: U) => readonly U[];
 
   /**
    * @param piecesOf what to try instead of a unit that cannot be made
    * @throws KdumpError when not even no change can be planned; `io`
    */
-  constructor(
-    private readonly planChanges: (changes: readonly Change[]) => Plan,
-    private readonly piecesOf: (unit: U) => readonly U[] = () => [],
-  ) {
+  constructor(planChanges: (changes: readonly Change[]) => Plan, piecesOf: (unit: U) => readonly U[] = () => []) {
+    this.planChanges = planChanges;
+    this.piecesOf = piecesOf;
     this.plan = planChanges([]);
     this.room = new HeaderRoom(this.plan.image);
   }
 
   /** Decides on all units, in their order. @param most how many may be refused; those that come after them are not tried any more */
-  settle(all: readonly U[], most = Infinity): void {
+  settle(all: readonly U[], most: number = Infinity): void {
     const doNotFit = this.room.without(all);
     for (const [unit, error] of doNotFit) this.refused.set(unit, error);
     const units = doNotFit.size === 0 ? all : all.filter((unit) => !doNotFit.has(unit));

@@ -2,7 +2,11 @@ import { printable } from '../errors.js';
 
 /** Markup that is safe to put into the page as it is. Only {@link html} makes it from text. */
 export class Html {
-  constructor(readonly markup: string) {}
+  readonly markup: string;
+
+  constructor(markup: string) {
+    this.markup = markup;
+  }
 
   toString(): string {
     return this.markup;

@@ -15,12 +15,20 @@ export type JsonObject = ReadonlyMap<string, JsonValue>;
 
 /** A JSON number that is not written as a plain integer of at most 2^53 - 1, and so has no exact or no integer value. */
 export class OddNumber {
-  constructor(readonly text: string) {}
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
 }
 
 /** What the caller made of a value while the text was read. */
 export class Converted {
-  constructor(readonly result: object) {}
+  readonly result: object;
+
+  constructor(result: object) {
+    this.result = result;
+  }
 }
 
 /** @returns what stands for `value` from now on: a {@link Converted}, or `value` itself */
@@ -57,10 +65,13 @@ class Parser {
   private containers = 0;
   private values = 0;
 
-  constructor(
-    private readonly text: string,
-    private readonly convert: Convert,
-  ) {}
+  private readonly text: string;
+  private readonly convert: Convert;
+
+  constructor(text: string, convert: Convert) {
+    this.text = text;
+    this.convert = convert;
+  }
 
   documents(): (JsonDocument | Converted)[] {
     const documents: (JsonDocument | Converted)[] = [];

@@ -7,7 +7,10 @@ export class Console {
   text = '';
   private lastOutput = Date.now();
 
-  constructor(private readonly socket: Socket) {
+  private readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
     socket.on('data', (data: Buffer) => {
       this.text += data.toString('latin1');
       this.lastOutput = Date.now();

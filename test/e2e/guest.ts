@@ -42,14 +42,20 @@ export class Guest {
   private dimms = 0;
   private output = '';
 
-  private constructor(
-    private readonly process: ChildProcess,
-    readonly folder: string,
-    readonly ram: string,
-    readonly machine: Machine,
-    readonly console: Console,
-    readonly qmp: Qmp,
-  ) {
+  private readonly process: ChildProcess;
+  readonly folder: string;
+  readonly ram: string;
+  readonly machine: Machine;
+  readonly console: Console;
+  readonly qmp: Qmp;
+
+  private constructor(process: ChildProcess, folder: string, ram: string, machine: Machine, console: Console, qmp: Qmp) {
+    this.process = process;
+    this.folder = folder;
+    this.ram = ram;
+    this.machine = machine;
+    this.console = console;
+    this.qmp = qmp;
     process.stderr?.on('data', (data: Buffer) => (this.output += data.toString()));
   }
 

@@ -24,11 +24,14 @@ const DEFAULT_LIMIT = 1800;
 
 /** The files of unpacked packages. */
 export class Packages {
-  constructor(
-    private readonly folders: readonly string[],
-    /** Name and version of each. */
-    readonly names: readonly string[],
-  ) {}
+  private readonly folders: readonly string[];
+  /** Name and version of each. */
+  readonly names: readonly string[];
+
+  constructor(folders: readonly string[], names: readonly string[]) {
+    this.folders = folders;
+    this.names = names;
+  }
 
   /** The file whose path in a package matches, such as `/boot/vmlinux-…`. */
   file(path: RegExp): string {

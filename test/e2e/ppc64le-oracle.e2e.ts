@@ -46,10 +46,12 @@ class Images {
   private count = 0;
   private current: string;
 
-  constructor(
-    private readonly guest: Guest,
-    private readonly log: string,
-  ) {
+  private readonly guest: Guest;
+  private readonly log: string;
+
+  constructor(guest: Guest, log: string) {
+    this.guest = guest;
+    this.log = log;
     this.current = this.capture();
   }
 

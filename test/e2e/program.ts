@@ -27,7 +27,10 @@ export async function patchByMonitor(guest: Guest, pauses: number[], args: reado
 export class Watcher {
   private readonly program;
 
-  constructor(private readonly guest: Guest) {
+  private readonly guest: Guest;
+
+  constructor(guest: Guest) {
+    this.guest = guest;
     this.program = start(['watch', '--qmp', guest.programSocket, '--json']);
   }
 

@@ -21,7 +21,10 @@ export class Qmp {
   readonly events: QmpEvent[] = [];
   private readonly waiting: ((message: Message) => void)[] = [];
 
-  constructor(private readonly socket: Socket) {
+  private readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
     createInterface({ input: socket })
       .on('line', (line) => {
         this.take(JSON.parse(line) as Message);

@@ -20,12 +20,16 @@ const READ_SECONDS = 600;
 
 /** `/proc/vmcore`, as the capture kernel of a guest shows it. */
 export class Vmcore {
-  private constructor(
-    private readonly console: Console,
-    /** The beginning of it, with all headers. */
-    readonly headers: Buffer,
-    readonly loads: readonly Load[],
-  ) {}
+  private readonly console: Console;
+  /** The beginning of it, with all headers. */
+  readonly headers: Buffer;
+  readonly loads: readonly Load[];
+
+  private constructor(console: Console, headers: Buffer, loads: readonly Load[]) {
+    this.console = console;
+    this.headers = headers;
+    this.loads = loads;
+  }
 
   static async open(guest: Guest): Promise<Vmcore> {
     const headers = await guest.console.read('head -c 65536 /proc/vmcore');

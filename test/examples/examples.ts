@@ -37,7 +37,10 @@ export class Machine {
   readonly bin: string;
   private readonly calls: string;
 
-  constructor(readonly root: string) {
+  readonly root: string;
+
+  constructor(root: string) {
+    this.root = root;
     this.bin = join(root, 'bin');
     this.calls = join(root, 'calls');
     mkdirSync(this.bin, { recursive: true });

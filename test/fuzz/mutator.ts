@@ -63,11 +63,14 @@ export class Mutator {
   private readonly hot: readonly number[][];
   private length = 0;
 
-  constructor(
-    private readonly random: Random,
-    private readonly seeds: readonly Seed[],
-    private readonly words: readonly string[] = [],
-  ) {
+  private readonly random: Random;
+  private readonly seeds: readonly Seed[];
+  private readonly words: readonly string[];
+
+  constructor(random: Random, seeds: readonly Seed[], words: readonly string[] = []) {
+    this.random = random;
+    this.seeds = seeds;
+    this.words = words;
     const longest = Math.max(...seeds.map(({ bytes }) => bytes.length));
     this.scratch = new Uint8Array(longest * 2 + 4096);
     // Images are mostly zeros, and a byte changed there says little.

@@ -1,6 +1,10 @@
 /** Numbers that look random and are the same for the same seed (mulberry32). */
 export class Random {
-  constructor(private state: number) {}
+  private state: number;
+
+  constructor(state: number) {
+    this.state = state;
+  }
 
   /** An integer from 0 to 2^32 - 1. */
   word(): number {

@@ -360,12 +360,17 @@ export interface Extent {
 
 /** An image in a file, found again without the code under test. */
 export class BuiltFile {
-  constructor(
-    readonly built: Built,
-    readonly path: string,
-    private readonly extents: readonly Extent[],
-    readonly options: readonly string[],
-  ) {}
+  readonly built: Built;
+  readonly path: string;
+  private readonly extents: readonly Extent[];
+  readonly options: readonly string[];
+
+  constructor(built: Built, path: string, extents: readonly Extent[], options: readonly string[]) {
+    this.built = built;
+    this.path = path;
+    this.extents = extents;
+    this.options = options;
+  }
 
   /** The segment at full memsz; what is not stored is zero. */
   read(role: Role): Buffer {

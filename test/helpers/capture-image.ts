@@ -105,16 +105,19 @@ export class Capture {
   private readonly tables: { tableOffset: number; digestOffset: number; regions: readonly (readonly [bigint, bigint])[] } | undefined;
   private readonly cache = new Map<Role, Uint8Array>();
 
+  readonly guest: Guest;
+  private readonly covers: 'as-captured' | 'all';
+  private readonly most: number;
+
   /**
    * @param covers `all`: the purgatory's digest covers the elfcorehdr and FDT too, as without kexec --hotplug
    * @param most bytes that are generated of a segment that was not captured; kernel and initrd are then no larger in memory, which hashing them
    *   would take long for
    */
-  constructor(
-    readonly guest: Guest,
-    private readonly covers: 'as-captured' | 'all' = 'as-captured',
-    private readonly most = Infinity,
-  ) {
+  constructor(guest: Guest, covers: 'as-captured' | 'all' = 'as-captured', most = Infinity) {
+    this.guest = guest;
+    this.covers = covers;
+    this.most = most;
     const { architecture, base, entry, roles } = FACTS[guest];
     this.architecture = architecture;
     this.base = base;
@@ -355,13 +358,18 @@ function storedPieces(path: string): Piece[] {
 
 /** An image in a file, as a test puts it and finds it again, without the code under test. */
 export class ImageFile {
-  constructor(
-    readonly capture: Capture,
-    readonly path: string,
-    private readonly pieces: readonly Piece[],
-    /** What the command line needs to read this file. */
-    readonly options: readonly string[],
-  ) {}
+  readonly capture: Capture;
+  readonly path: string;
+  private readonly pieces: readonly Piece[];
+  /** What the command line needs to read this file. */
+  readonly options: readonly string[];
+
+  constructor(capture: Capture, path: string, pieces: readonly Piece[], options: readonly string[]) {
+    this.capture = capture;
+    this.path = path;
+    this.pieces = pieces;
+    this.options = options;
+  }
 
   get name(): string {
     return basename(this.path);

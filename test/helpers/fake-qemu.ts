@@ -29,10 +29,13 @@ export class FakeQemu {
   private readonly sockets = new Set<Socket>();
   private clock = 1_000_000;
 
-  private constructor(
-    private readonly folder: string,
-    private readonly server: Server,
-  ) {}
+  private readonly folder: string;
+  private readonly server: Server;
+
+  private constructor(folder: string, server: Server) {
+    this.folder = folder;
+    this.server = server;
+  }
 
   static async start(): Promise<FakeQemu> {
     // The path of a socket has at most 107 characters.

@@ -30,7 +30,10 @@ export interface RecordedState {
 export class PagesMemory implements MemorySource {
   readonly extents: MemorySource['extents'];
 
-  constructor(readonly pages: ReadonlyMap<bigint, Uint8Array>) {
+  readonly pages: ReadonlyMap<bigint, Uint8Array>;
+
+  constructor(pages: ReadonlyMap<bigint, Uint8Array>) {
+    this.pages = pages;
     const page = BigInt(FIXTURE_PAGE);
     this.extents = [...pages.keys()].sort((a, b) => (a < b ? -1 : 1)).map((address) => ({ address, size: page, fileSize: page }));
   }

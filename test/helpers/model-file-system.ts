@@ -60,10 +60,10 @@ export class ModelFileSystem implements FileSystem {
   private nextHandle = 3;
   private nextInode: number;
 
-  constructor(
-    disk: Disk,
-    private readonly machine: Machine = { boot: 1 },
-  ) {
+  private readonly machine: Machine;
+
+  constructor(disk: Disk, machine: Machine = { boot: 1 }) {
+    this.machine = machine;
     this.names = new Map(disk.names);
     this.files = new Map(disk.data);
     this.nextInode = Math.max(IMAGE_INODE, ...this.files.keys()) + 1;

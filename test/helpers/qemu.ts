@@ -82,7 +82,10 @@ interface Message {
 class Monitor {
   private readonly lines: AsyncIterator<string>;
 
-  constructor(private readonly socket: Socket) {
+  private readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
     this.lines = createInterface({ input: socket })[Symbol.asyncIterator]();
   }
 

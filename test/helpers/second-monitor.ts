@@ -6,7 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export class SecondMonitor {
   private readonly replies: AsyncIterator<string>;
 
-  constructor(private readonly socket: ReturnType<typeof createConnection>) {
+  private readonly socket: ReturnType<typeof createConnection>;
+
+  constructor(socket: ReturnType<typeof createConnection>) {
+    this.socket = socket;
     this.replies = createInterface({ input: socket })[Symbol.asyncIterator]();
   }
 

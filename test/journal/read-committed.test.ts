@@ -24,8 +24,11 @@ class WrittenFile extends ModelFileSystem {
   modified = this.clock - 3600_000n * MILLISECOND;
   pauses = 0;
 
-  constructor(private readonly image = new Uint8Array(2 * HALF)) {
+  private readonly image: Uint8Array<ArrayBuffer>;
+
+  constructor(image = new Uint8Array(2 * HALF)) {
     super(diskWith(image));
+    this.image = image;
   }
 
   /** Somebody writes both halves; the time of it comes from a clock that may be some milliseconds behind. */

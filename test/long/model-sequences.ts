@@ -89,10 +89,12 @@ class Sequences {
   /** Firmware, which kexec-tools lists in whole pages and a rebuild at its exact size, and the backup, which the kernel's rebuild drops on x86_64. */
   private readonly unclear: readonly Range[];
 
-  constructor(
-    private readonly subject: Subject,
-    private readonly mode: Mode,
-  ) {
+  private readonly subject: Subject;
+  private readonly mode: Mode;
+
+  constructor(subject: Subject, mode: Mode) {
+    this.subject = subject;
+    this.mode = mode;
     this.random = new Random(SUBJECTS.indexOf(subject) * 2 + (mode === 'linux' ? 2 : 1));
     this.base = subject.make(folder);
     this.compat = mode === 'linux' ? ['--compat', 'linux'] : [];

@@ -16,10 +16,13 @@ interface Directory {
 class MemoryReader implements DirectoryReader {
   readonly listed: string[] = [];
 
-  constructor(
-    private readonly root: Directory,
-    private readonly at = '/dt',
-  ) {}
+  private readonly root: Directory;
+  private readonly at: string;
+
+  constructor(root: Directory, at = '/dt') {
+    this.root = root;
+    this.at = at;
+  }
 
   list(path: string): DirectoryEntry[] {
     this.listed.push(path);

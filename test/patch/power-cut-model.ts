@@ -305,13 +305,18 @@ export class Checker {
   private readonly verdicts = new Map<number, Verdict>();
   private readonly known = new Map<string, Verdict>();
 
-  constructor(
-    readonly versions: Versions,
-    private readonly steps: Steps = REAL_STEPS,
-    readonly machine: Machine = { boot: 1 },
-    /** Throws {@link Found}. */
-    private readonly stopsAtFirst = false,
-  ) {}
+  readonly versions: Versions;
+  private readonly steps: Steps;
+  readonly machine: Machine;
+  /** Throws {@link Found}. */
+  private readonly stopsAtFirst: boolean;
+
+  constructor(versions: Versions, steps: Steps = REAL_STEPS, machine: Machine = { boot: 1 }, stopsAtFirst = false) {
+    this.versions = versions;
+    this.steps = steps;
+    this.machine = machine;
+    this.stopsAtFirst = stopsAtFirst;
+  }
 
   /** Number of states that differ. */
   get distinct(): number {

@@ -18,13 +18,19 @@ export class DeviceWatch {
   private timer: NodeJS.Timeout | undefined;
   private isAsking = false;
 
-  constructor(
-    private readonly guest: GuestSession,
-    private readonly context: Context,
-    private readonly intervalMs: number,
-    private readonly isImageChanged: () => boolean,
-    private readonly onChange: () => void,
-  ) {}
+  private readonly guest: GuestSession;
+  private readonly context: Context;
+  private readonly intervalMs: number;
+  private readonly isImageChanged: () => boolean;
+  private readonly onChange: () => void;
+
+  constructor(guest: GuestSession, context: Context, intervalMs: number, isImageChanged: () => boolean, onChange: () => void) {
+    this.guest = guest;
+    this.context = context;
+    this.intervalMs = intervalMs;
+    this.isImageChanged = isImageChanged;
+    this.onChange = onChange;
+  }
 
   /** Looks for the first time. @throws KdumpError `io` */
   async start(): Promise<void> {

@@ -17,10 +17,13 @@ const WORST: readonly (readonly [EventOutcome, Outcome])[] = [
 export class EventPrinter {
   private readonly happened = new Set<EventOutcome>();
 
-  constructor(
-    private readonly console: Console,
-    private readonly isJson: boolean,
-  ) {}
+  private readonly console: Console;
+  private readonly isJson: boolean;
+
+  constructor(console: Console, isJson: boolean) {
+    this.console = console;
+    this.isJson = isJson;
+  }
 
   get outcome(): Outcome {
     return WORST.find(([outcome]) => this.happened.has(outcome))?.[1] ?? 'done';

@@ -69,12 +69,17 @@ class WatchLoop {
   private finished: () => void = () => undefined;
   private failed: (error: unknown) => void = () => undefined;
 
-  constructor(
-    private readonly patcher: BurstPatcher,
-    private readonly printer: EventPrinter,
-    private readonly signals: EndSignals,
-    private readonly settleMs: number,
-  ) {}
+  private readonly patcher: BurstPatcher;
+  private readonly printer: EventPrinter;
+  private readonly signals: EndSignals;
+  private readonly settleMs: number;
+
+  constructor(patcher: BurstPatcher, printer: EventPrinter, signals: EndSignals, settleMs: number) {
+    this.patcher = patcher;
+    this.printer = printer;
+    this.signals = signals;
+    this.settleMs = settleMs;
+  }
 
   /**
    * @param endsWithInput else a signal or `stop` ends it

@@ -26,10 +26,14 @@ interface RankedSplice extends Splice {
 
 /** Names of properties to be written, in the order in which they are to be put into the strings block where they are not there. */
 export class WantedNames {
-  readonly names = new Set<string>();
+  readonly names: Set<string> = new Set();
   private readonly added = new Set<readonly string[]>();
 
-  constructor(readonly lists: PropertyLists) {}
+  readonly lists: PropertyLists;
+
+  constructor(lists: PropertyLists) {
+    this.lists = lists;
+  }
 
   add(name: string): void {
     this.names.add(name);

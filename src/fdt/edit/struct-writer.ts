@@ -15,12 +15,10 @@ export class StructWriter {
   private readonly lists: PropertyLists;
   private readonly offsets = new Map<readonly string[], readonly number[]>();
 
-  constructor(
-    bytes: Uint8Array,
-    public position: number,
-    names: StringTable,
-    lists: PropertyLists,
-  ) {
+  position: number;
+
+  constructor(bytes: Uint8Array, position: number, names: StringTable, lists: PropertyLists) {
+    this.position = position;
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.names = names;
@@ -41,7 +39,7 @@ export class StructWriter {
   }
 
   /** `nameOffset`: the place of its name where that is known already. */
-  property(property: FdtProperty, nameOffset = this.names.offsetOf(property.name)): void {
+  property(property: FdtProperty, nameOffset: number = this.names.offsetOf(property.name)): void {
     this.position = writeProperty(this.bytes, this.view, this.position, property.value, nameOffset);
   }
 

@@ -18,7 +18,7 @@ export interface KnownFile {
 export type FileKind = 'image' | 'device-tree' | 'iomem' | 'kexec-log' | 'json' | 'text' | 'foreign';
 
 /** So many bytes from the start of a file tell what it is. */
-export const HEAD_SIZE = 64 << 10;
+export const HEAD_SIZE: number = 64 << 10;
 
 const KCORE = 'capture /proc/kcore';
 const IN_THE_GUEST = `${KCORE} in the running guest`;

@@ -22,11 +22,11 @@ export class PhysicalMemory {
   private readonly ranges: readonly Range[];
   private readonly known = new Map<string, Uint8Array>();
 
+  readonly file: InputFile;
+
   /** @throws KdumpError `input` when extents overlap, lie outside the file, or are more than 2^52 bytes */
-  constructor(
-    readonly file: InputFile,
-    extents: readonly Extent[],
-  ) {
+  constructor(file: InputFile, extents: readonly Extent[]) {
+    this.file = file;
     this.extents = [...extents].sort(byAddress);
     this.ranges = this.extents.map(({ address, size }) => rangeOfSize(address, size));
     let previousEnd = 0n;

@@ -9,7 +9,7 @@ import { readElfcorehdr, readFdt, statedElfcorehdrSize, statedFdtSize } from '..
 const MAX_FDTS = 128 << 20;
 const MAX_ELFCOREHDRS = 16 << 20;
 /** A header costs time however little it says there is behind it. */
-const LEAST = { fdts: 1 << 13, elfcorehdrs: 1 << 12, tables: 0 };
+const LEAST: Record<'fdts' | 'elfcorehdrs' | 'tables', number> = { fdts: 1 << 13, elfcorehdrs: 1 << 12, tables: 0 };
 /** How often all of the memory may be looked through for region tables, by whatever many candidates: the second image ends the search. */
 const MAX_PASSES = 2n;
 
@@ -20,12 +20,15 @@ export class Search {
   /** Candidates that come one after another name the same. */
   private last: { address: bigint; contents: Elfcorehdr } | undefined;
 
+  readonly memory: PhysicalMemory;
+
   constructor(
-    readonly memory: PhysicalMemory,
+    memory: PhysicalMemory,
     only: Range | undefined,
     /** A search at other addresses of which this one is part: it spends the same. */
     shared?: Search,
   ) {
+    this.memory = memory;
     const all = memory.extents.reduce((sum, { size }) => sum + size, 0n);
     this.left = shared?.left ?? {
       fdts: BigInt(MAX_FDTS),

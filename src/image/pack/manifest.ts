@@ -39,7 +39,7 @@ export interface ManifestDigest {
   readonly covers: readonly SegmentName[];
 }
 
-export const MAX_MANIFEST = 16 << 20;
+export const MAX_MANIFEST: number = 16 << 20;
 /** `memsz` in manifests of version 0.1. */
 const FORMER_MEMSZ = 'memorySize';
 

@@ -14,7 +14,7 @@ export interface DlparRequest {
 }
 
 /** Most memory blocks that one string may name: 16 TiB in the usual size. */
-export const MAX_DLPAR_COUNT = 1 << 16;
+export const MAX_DLPAR_COUNT: number = 1 << 16;
 
 const RESOURCES = ['memory', 'cpu'];
 const OTHER_RESOURCES = ['pmem', 'dt', 'phb', 'slot', 'pci'];

@@ -8,7 +8,7 @@ import type { DeviceTreeNode } from '../device-tree.js';
 import { treeNode } from '../tree-node.js';
 
 /** Children of the root that name the connectors. */
-export const DRC_NODES = ['cpus', 'chosen', LMB_NODE] as const;
+export const DRC_NODES: readonly string[] = ['cpus', 'chosen', LMB_NODE];
 
 const NO_INDEX = 0xffff_ffff;
 

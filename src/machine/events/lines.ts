@@ -9,7 +9,7 @@ export interface InputLine {
 }
 
 /** Longest line, in bytes: a change file's document with all properties of a CPU is a tenth of that. */
-export const MAX_EVENT_LINE = 1 << 20;
+export const MAX_EVENT_LINE: number = 1 << 20;
 const KEPT_OF_LONG_LINE = 256;
 const NEWLINE = 0x0a;
 
@@ -20,8 +20,12 @@ export class LineSplitter {
   private tooLong = false;
   private number = 0;
 
+  private readonly longest: number;
+
   /** @param longest line that is kept whole, in bytes */
-  constructor(private readonly longest = MAX_EVENT_LINE) {}
+  constructor(longest: number = MAX_EVENT_LINE) {
+    this.longest = longest;
+  }
 
   /** The lines that `bytes` brings to their end. */
   push(bytes: Uint8Array): InputLine[] {

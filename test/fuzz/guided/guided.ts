@@ -57,11 +57,12 @@ class GuidedRun {
   private readonly entries: Entry[] = [];
   private executions = 0;
 
-  constructor(
-    private readonly target: FuzzTarget,
-    seed: number,
-    private readonly features: Features,
-  ) {
+  private readonly target: FuzzTarget;
+  private readonly features: Features;
+
+  constructor(target: FuzzTarget, seed: number, features: Features) {
+    this.target = target;
+    this.features = features;
     this.random = new Random(seed);
   }
 
