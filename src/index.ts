@@ -14,12 +14,12 @@
 export { closeImage, openImage, type OpenImageOptions } from './image/open.js';
 export type { KdumpImage } from './image/image.js';
 export type { Mapping } from './text/numbers.js';
-export type { ImageFormat } from './image/containers/recognise.js';
-export type { Segment, SegmentName } from './image/segment.js';
-export type { Extent, PhysicalMemory } from './image/containers/physical-memory.js';
+export type { ImageFormat } from './container/recognise.js';
+export type { Segment, SegmentName } from './kexec/segment.js';
+export type { Extent, PhysicalMemory } from './memory-source/file-memory.js';
 export type { KdumpFdtFacts } from './image/chosen.js';
-export type { RegionTable } from './image/region-table.js';
-export { parseKexecLog, type KexecLog, type KexecLogSegment } from './image/kexec-log.js';
+export type { RegionTable } from './kexec/region-table.js';
+export { parseKexecLog, type KexecLog, type KexecLogSegment } from './kexec/kexec-log.js';
 
 // Look into an image
 export { soundFindings } from './check/sound.js';

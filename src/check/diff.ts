@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/compare.js';
 import type { KdumpImage } from '../image/image.js';
-import { segmentRange, type SegmentName } from '../image/segment.js';
+import { segmentRange, type SegmentName } from '../kexec/segment.js';
 import { merged, subtract } from '../memory/range-set.js';
 import { overlaps, sameRange, type Range } from '../memory/range.js';
 import { crashMemoryOf, type CrashMemoryRange } from '../description/crash-memory.js';

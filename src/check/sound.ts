@@ -5,7 +5,7 @@ import { elfcorehdrSize } from '../elf/elfcorehdr.js';
 import type { FdtNode } from '../fdt/fdt.js';
 import type { LiveDeviceTree } from '../machine/device-tree.js';
 import { segmentNamed, type KdumpImage } from '../image/image.js';
-import { segmentRange } from '../image/segment.js';
+import { segmentRange } from '../kexec/segment.js';
 import { SMALLEST_PAGE, byStart, contains, formatRange, overlaps, type Range } from '../memory/range.js';
 import { common, firstEndingAfter, merged } from '../memory/range-set.js';
 import { crashMemoryOf, isOneByteTooLong, type CrashMemory } from '../description/crash-memory.js';

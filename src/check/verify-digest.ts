@@ -1,6 +1,6 @@
 import { findDigest, regionDigests } from '../image/digest.js';
 import type { KdumpImage } from '../image/image.js';
-import type { SegmentName } from '../image/segment.js';
+import type { SegmentName } from '../kexec/segment.js';
 
 /** `absent`: there is no purgatory with a region table; `unchecked`: nobody looked. */
 export type DigestStatus = 'match' | 'mismatch' | 'absent' | 'unchecked';

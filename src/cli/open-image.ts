@@ -1,9 +1,9 @@
 import { KdumpError, printable } from '../errors.js';
 import type { FileSystem } from '../file/file-system.js';
 import type { InputFile } from '../file/input-file.js';
-import { readExpected } from '../image/containers/known-files.js';
+import { readExpected } from '../file/known-files.js';
 import type { KdumpImage } from '../image/image.js';
-import { MAX_KEXEC_LOG, parseKexecLog } from '../image/kexec-log.js';
+import { MAX_KEXEC_LOG, parseKexecLog } from '../kexec/kexec-log.js';
 import { openImage, readImage, type OpenImageOptions } from '../image/open.js';
 import { machineCrashKernel, type MachineCrashKernel } from '../machine/crash-kernel.js';
 import type { MachineState } from '../machine/machine-state.js';

@@ -3,7 +3,7 @@ import { PT_LOAD, PT_NOTE } from '../elf/constants.js';
 import { tableOf, type Elfcorehdr } from '../elf/elfcorehdr.js';
 import { P_MEMSZ, P_PADDR, P_VADDR, type ProgramHeaderTable } from '../elf/program-header-table.js';
 import type { ProgramHeader } from '../elf/records.js';
-import { isBackup } from '../image/backup.js';
+import { isBackup } from '../elf/backup.js';
 import type { KdumpImage } from '../image/image.js';
 import { SMALLEST_PAGE, contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
 import { firstEndingAfter, merged, type RangeSet } from '../memory/range-set.js';

@@ -2,8 +2,8 @@ import { PT_LOAD } from '../elf/constants.js';
 import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import { containsAddress, rangeOfSize, type Range } from '../memory/range.js';
 import { merged } from '../memory/range-set.js';
-import { isBackup } from './backup.js';
-import type { Extent } from './containers/physical-memory.js';
+import { isBackup } from '../elf/backup.js';
+import type { Extent } from '../memory-source/file-memory.js';
 
 /**
  * The crashkernel range as the elfcorehdr shows it: it lists RAM without that range, so it lies itself in a gap of what it lists, which is that

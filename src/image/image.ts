@@ -3,10 +3,10 @@ import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import type { Fdt } from '../fdt/fdt.js';
 import type { KdumpFdtFacts } from './chosen.js';
 import type { Range } from '../memory/range.js';
-import type { PhysicalMemory } from './containers/physical-memory.js';
-import type { ImageFormat } from './containers/recognise.js';
-import type { RegionTable } from './region-table.js';
-import type { Segment, SegmentName } from './segment.js';
+import type { PhysicalMemory } from '../memory-source/file-memory.js';
+import type { ImageFormat } from '../container/recognise.js';
+import type { RegionTable } from '../kexec/region-table.js';
+import type { Segment, SegmentName } from '../kexec/segment.js';
 
 /** A loaded kdump image: its segments and what the ones that describe the machine say. Large segments are not read. */
 export interface KdumpImage {

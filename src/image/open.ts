@@ -11,20 +11,20 @@ import { distinct } from '../memory/range-set.js';
 import type { Mapping } from '../text/numbers.js';
 import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
-import { elfCoreMemory } from './containers/elf-core.js';
+import { elfCoreMemory } from '../container/elf-core.js';
 import { findImage } from './find/find.js';
 import { imageInTable } from './find/find-in-table.js';
 import type { FoundImage } from './find/found-image.js';
 import type { KdumpImage } from './image.js';
-import type { KexecLog } from './kexec-log.js';
-import { readPacked } from './containers/packed.js';
-import type { PhysicalMemory } from './containers/physical-memory.js';
-import { rawMemory } from './containers/raw.js';
-import { recogniseFormat, type ImageFormat } from './containers/recognise.js';
+import type { KexecLog } from '../kexec/kexec-log.js';
+import { readPacked } from '../container/packed.js';
+import type { PhysicalMemory } from '../memory-source/file-memory.js';
+import { rawMemory } from '../container/raw.js';
+import { recogniseFormat, type ImageFormat } from '../container/recognise.js';
 import { readDescription } from './read-segments.js';
 import { isOfSameBoot } from './same-boot.js';
-import { findRegionTable, findRegionTableByShape } from './region-table.js';
-import { MAX_PURGATORY, checkedSegments, segmentRange, type Segment } from './segment.js';
+import { findRegionTable, findRegionTableByShape } from '../kexec/region-table.js';
+import { MAX_PURGATORY, checkedSegments, segmentRange, type Segment } from '../kexec/segment.js';
 
 /** How the file is to be understood, where its content does not say it all. Addresses and sizes are bytes of physical memory. */
 export interface OpenImageOptions {

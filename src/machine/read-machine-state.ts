@@ -3,7 +3,7 @@ import { LMB_NODE } from '../arch/lmb-table.js';
 import { FDT_OLDEST_VERSION } from '../fdt/constants.js';
 import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
-import { readExpected } from '../image/containers/known-files.js';
+import { readExpected } from '../file/known-files.js';
 import type { NodeRange } from '../memory/node-ranges.js';
 import { readCmaRanges } from './cma-ranges.js';
 import { deviceTreeOfFdt } from './device-tree-blob.js';

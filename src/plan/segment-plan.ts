@@ -1,5 +1,5 @@
 import { countDifferences, differences } from '../bytes/compare.js';
-import type { SegmentName } from '../image/segment.js';
+import type { SegmentName } from '../kexec/segment.js';
 
 /** A segment's contents as they are and as they will be, memsz bytes each. */
 export interface SegmentPlan {

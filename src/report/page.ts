@@ -6,7 +6,7 @@ import { answerOf } from './answer.js';
 import { changeSection } from './change-section.js';
 import { coverageSection, coveredShare, dumpedSize } from './coverage.js';
 import { cpuSection } from './cpu-section.js';
-import { FORMAT_NAMES } from '../image/containers/recognise.js';
+import { FORMAT_NAMES } from '../container/recognise.js';
 import { factsSection } from './facts.js';
 import { findingsSection } from './findings.js';
 import { Html, html, shortened, withCode, type Content } from './html.js';

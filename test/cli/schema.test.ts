@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { architectures } from '../../src/arch/registry.js';
-import { FORMAT_NAMES } from '../../src/image/containers/recognise.js';
+import { FORMAT_NAMES } from '../../src/container/recognise.js';
 import { build, coreFile, packedFile, partsOf, ramFile, type ArchitectureName } from '../helpers/build-image.js';
 import { CAPTURES } from '../helpers/capture-image.js';
 import { FIXTURES, copyOf, fixtureImage, type FixtureImage } from '../helpers/fixtures.js';

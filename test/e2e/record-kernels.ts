@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { nodeFileSystem } from '../../src/file/node-file-system.js';
 import { InputFile } from '../../src/file/input-file.js';
-import { rawMemory } from '../../src/image/containers/raw.js';
+import { rawMemory } from '../../src/container/raw.js';
 import { findRunningKernel } from '../../src/kernel/running-kernel.js';
 import type { MemorySource } from '../../src/kernel/source.js';
 import { FIXTURE_PAGE, PagesMemory, askAll, type RecordedState } from '../helpers/kernel-fixture.js';

@@ -1,4 +1,4 @@
-import { PhysicalMemory, type Extent } from '../../src/image/containers/physical-memory.js';
+import { PhysicalMemory, type Extent } from '../../src/memory-source/file-memory.js';
 import { InputFile } from '../../src/file/input-file.js';
 import { MemoryFileSystem } from './memory-file-system.js';
 

@@ -107,7 +107,7 @@ describe('another error than a KdumpError', () => {
 });
 
 describe('a stranger’s text in a message as it is', () => {
-  // notPacked() in src/image/containers/packed.ts quotes the name of a section.
+  // notPacked() in src/container/packed.ts quotes the name of a section.
   it('escapes and a newline in the name of a section', () => {
     const path = copyOf('tiny-ppc64', folder);
     const file = readFileSync(path);
@@ -187,7 +187,7 @@ describe('time and memory out of proportion', () => {
     expect(took(() => thrown(() => open(memory, { format: 'raw' })))).toBeLessThan(1000);
   });
 
-  // chunks() of src/image/containers/physical-memory.ts makes a buffer of 1 MiB for each piece of memory, however small.
+  // chunks() of src/memory-source/file-memory.ts makes a buffer of 1 MiB for each piece of memory, however small.
   it('a memory dump of 10,000 pieces', () => {
     const count = 10_000;
     const dump = Buffer.from(

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { parseKexecLog } from '../../src/image/kexec-log.js';
+import { parseKexecLog } from '../../src/kexec/kexec-log.js';
 import type { KernelNode } from '../../src/kernel/live-tree.js';
 import { formatIomem } from '../../src/kernel/resources.js';
 import { findRunningKernel } from '../../src/kernel/running-kernel.js';

@@ -6,7 +6,7 @@ import { makeFiles, refuseExisting, type NewFile } from '../../file/new-file.js'
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import { segmentSources, type SegmentSource } from '../../image/pack/pack.js';
-import { SEGMENT_NAMES, segmentNameOf, type SegmentName } from '../../image/segment.js';
+import { SEGMENT_NAMES, segmentNameOf, type SegmentName } from '../../kexec/segment.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { jsonText } from '../../text/json-text.js';
 import { sizeToJson } from '../../text/numbers.js';

@@ -5,7 +5,7 @@ import { alignUp } from '../../bytes/align.js';
 import { KdumpError, printable, within } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { InputFile, readWholeFile } from '../../file/input-file.js';
-import { HEAD_SIZE, expectingFile } from '../../image/containers/known-files.js';
+import { HEAD_SIZE, expectingFile } from '../../file/known-files.js';
 import { readersOf, refuseExisting } from '../../file/new-file.js';
 import { MAX_MANIFEST, parseManifest, parseSegmentOperand } from '../../image/pack/manifest.js';
 import { manifestSources, sourceOfFile } from '../../image/pack/manifest-sources.js';

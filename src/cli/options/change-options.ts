@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { KdumpError } from '../../errors.js';
 import type { FileSystem } from '../../file/file-system.js';
 import { readWholeFile } from '../../file/input-file.js';
-import { HEAD_SIZE, expectingFile } from '../../image/containers/known-files.js';
+import { HEAD_SIZE, expectingFile } from '../../file/known-files.js';
 import type { PlanOptions } from '../../plan/plan.js';
 import { readMachineState } from '../../machine/read-machine-state.js';
 import { MAX_CHANGE_FILE, parseChanges, type Change } from '../../machine/changes.js';

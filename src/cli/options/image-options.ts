@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { FORMATS, formatNamed, type ImageFormat } from '../../image/containers/recognise.js';
+import { FORMATS, formatNamed, type ImageFormat } from '../../container/recognise.js';
 import type { MachineState } from '../../machine/machine-state.js';
 import type { Range } from '../../memory/range.js';
 import { parseMapping, parseNumber, parseRange, type Mapping } from '../../text/numbers.js';

@@ -1,7 +1,7 @@
 import { dataView } from '../../bytes/byte-order.js';
 import { rangeOfSize } from '../../memory/range.js';
 import { elfcorehdrFromBootargs } from '../chosen.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
+import type { PhysicalMemory } from '../../memory-source/file-memory.js';
 
 /** `HdrS` at 0x202: the setup header of boot_params (Documentation/arch/x86/boot.rst). */
 export const SETUP_HEADER_MAGIC = 0x53726448;

@@ -3,7 +3,7 @@ import { architectureOf } from '../../arch/registry.js';
 import { PT_LOAD } from '../../elf/constants.js';
 import type { Elfcorehdr } from '../../elf/elfcorehdr.js';
 import { containsAddress, formatRange, rangeOfSize } from '../../memory/range.js';
-import { backupOf } from '../backup.js';
+import { backupOf } from '../../elf/backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
 import type { FoundImage } from './found-image.js';
 import { imageAround, type KnownSegment } from './image-around.js';

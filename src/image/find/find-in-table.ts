@@ -6,10 +6,10 @@ import { parseElfcorehdrHeader } from '../../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE, hasElfMagic } from '../../elf/elf-header.js';
 import { FDT_MAGIC } from '../../fdt/constants.js';
 import { containsAddress, rangeOfSize } from '../../memory/range.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
+import type { PhysicalMemory } from '../../memory-source/file-memory.js';
 import { readDescription } from '../read-segments.js';
-import { checkedSegments, segmentRange, type Segment } from '../segment.js';
-import type { KexecLog } from '../kexec-log.js';
+import { checkedSegments, segmentRange, type Segment } from '../../kexec/segment.js';
+import type { KexecLog } from '../../kexec/kexec-log.js';
 import type { FoundImage } from './found-image.js';
 import { nameSegments, type UnnamedSegment } from './name-segments.js';
 

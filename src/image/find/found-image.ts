@@ -1,7 +1,7 @@
 import type { Architecture } from '../../arch/architecture.js';
 import type { Range } from '../../memory/range.js';
 import type { Description } from '../read-segments.js';
-import type { Segment } from '../segment.js';
+import type { Segment } from '../../kexec/segment.js';
 
 /** A kdump image as it was found in memory. */
 export interface FoundImage {

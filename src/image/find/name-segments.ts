@@ -1,11 +1,11 @@
 import { dataView, type ByteOrder } from '../../bytes/byte-order.js';
-import { backupOf } from '../backup.js';
+import { backupOf } from '../../elf/backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
+import type { PhysicalMemory } from '../../memory-source/file-memory.js';
 import type { Description } from '../read-segments.js';
-import { findRegionTable } from '../region-table.js';
+import { findRegionTable } from '../../kexec/region-table.js';
 import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC } from './boot-parameters.js';
-import { MAX_PURGATORY, segmentRange, type Segment, type SegmentName } from '../segment.js';
+import { MAX_PURGATORY, segmentRange, type Segment, type SegmentName } from '../../kexec/segment.js';
 
 export type UnnamedSegment = Omit<Segment, 'name'>;
 

@@ -3,7 +3,7 @@ import { dataView } from '../../bytes/byte-order.js';
 import { EI_CLASS, ELF_MAGIC, ELFCLASS64, ET_CORE } from '../../elf/constants.js';
 import { FDT_MAGIC } from '../../fdt/constants.js';
 import { SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
+import type { PhysicalMemory } from '../../memory-source/file-memory.js';
 import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC, bootParametersAt, type BootParameters } from './boot-parameters.js';
 import { tooManyHeaders } from './search.js';
 import { isVmcoreinfo } from './vmcoreinfo.js';

@@ -2,7 +2,7 @@ import { KdumpError } from '../../errors.js';
 import type { Elfcorehdr } from '../../elf/elfcorehdr.js';
 import type { Fdt } from '../../fdt/fdt.js';
 import { sizeOf, type Range } from '../../memory/range.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
+import type { PhysicalMemory } from '../../memory-source/file-memory.js';
 import { readElfcorehdr, readFdt, statedElfcorehdrSize, statedFdtSize } from '../read-segments.js';
 
 /** Bytes of device trees and of elfcorehdrs looked at in all; memory made of headers would take for ever otherwise. */

@@ -1,7 +1,7 @@
 import { KdumpError, hex } from '../../errors.js';
 import { PT_LOAD } from '../../elf/constants.js';
 import { kdumpFdtFacts } from '../chosen.js';
-import { moved, type PhysicalMemory } from '../containers/physical-memory.js';
+import { moved, type PhysicalMemory } from '../../memory-source/file-memory.js';
 import type { FoundImage } from './found-image.js';
 import type { Candidates } from './scan.js';
 import { Search } from './search.js';

@@ -7,8 +7,8 @@ import type { Readers } from '../../file/new-file.js';
 import { DIGEST_SIZE } from '../digest.js';
 import type { ManifestContents, ManifestDigest, ManifestSegment } from './manifest.js';
 import { sourceOfBytes, type SegmentSource } from './pack.js';
-import { REGION_TABLE_SIZE } from '../region-table.js';
-import { MAX_PURGATORY } from '../segment.js';
+import { REGION_TABLE_SIZE } from '../../kexec/region-table.js';
+import { MAX_PURGATORY } from '../../kexec/segment.js';
 
 const CHUNK = 1 << 20;
 

@@ -5,7 +5,7 @@ import { excerpt } from '../../text/excerpt.js';
 import { at, inside, readArray, readInteger, readObject, wrongValue } from '../../text/json-fields.js';
 import { parseNumber, parseSize } from '../../text/numbers.js';
 import { parseJsonDocuments, type JsonValue } from '../../text/strict-json.js';
-import { MAX_SEGMENTS, SEGMENT_NAMES, segmentNameOf, type SegmentName } from '../segment.js';
+import { MAX_SEGMENTS, SEGMENT_NAMES, segmentNameOf, type SegmentName } from '../../kexec/segment.js';
 
 /** The readable source of an image: what `pack --manifest` takes and `extract --manifest` writes (docs/manifest.md). */
 export interface Manifest {

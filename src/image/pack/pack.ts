@@ -5,9 +5,9 @@ import { InputFile } from '../../file/input-file.js';
 import { makeFile, type Readers } from '../../file/new-file.js';
 import type { KdumpImage } from '../image.js';
 import { readImage } from '../open.js';
-import { packedLayout } from '../containers/packed-layout.js';
-import type { PhysicalMemory } from '../containers/physical-memory.js';
-import type { Segment, SegmentName } from '../segment.js';
+import { packedLayout } from '../../container/packed-layout.js';
+import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { Segment, SegmentName } from '../../kexec/segment.js';
 
 /** A segment to be stored: where it belongs, and `size` bytes of contents, asked for in order. */
 export interface SegmentSource {

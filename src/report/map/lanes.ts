@@ -1,6 +1,6 @@
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { KdumpImage } from '../../image/image.js';
-import { segmentRange } from '../../image/segment.js';
+import { segmentRange } from '../../kexec/segment.js';
 import { overlaps, sameRange, type Range } from '../../memory/range.js';
 import { subtract } from '../../memory/range-set.js';
 import { memoryChanges } from '../../check/diff.js';

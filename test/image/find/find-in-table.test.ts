@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { imageInTable } from '../../../src/image/find/find-in-table.js';
-import type { KexecLog } from '../../../src/image/kexec-log.js';
+import type { KexecLog } from '../../../src/kexec/kexec-log.js';
 import { CRASH_KERNEL_SIZE, build, partsOf, type ArchitectureName, type Built } from '../../helpers/build-image.js';
 import { memoryOf } from '../../helpers/memory-of.js';
 import { thrown } from '../../helpers/thrown.js';

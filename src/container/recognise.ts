@@ -1,8 +1,8 @@
-import { KdumpError, hex, within } from '../../errors.js';
-import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../../elf/constants.js';
-import { ELF_HEADER_SIZE, hasElfMagic, parseElfHeader } from '../../elf/elf-header.js';
-import type { InputFile } from '../../file/input-file.js';
-import { HEAD_SIZE, knownFile } from './known-files.js';
+import { KdumpError, hex, within } from '../errors.js';
+import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../elf/constants.js';
+import { ELF_HEADER_SIZE, hasElfMagic, parseElfHeader } from '../elf/elf-header.js';
+import type { InputFile } from '../file/input-file.js';
+import { HEAD_SIZE, knownFile } from '../file/known-files.js';
 
 /** Containers of a kdump image (docs/containers.md). */
 export type ImageFormat = 'packed' | 'elf-core' | 'raw';

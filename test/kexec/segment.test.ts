@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkedSegments, type SegmentName } from '../../src/image/segment.js';
+import { checkedSegments, type SegmentName } from '../../src/kexec/segment.js';
 import { thrown } from '../helpers/thrown.js';
 
 const segment = (address: bigint, memsz: bigint, name?: SegmentName): { address: bigint; memsz: bigint; name?: SegmentName } =>

@@ -1,12 +1,12 @@
-import { KdumpError, hex, printable, within } from '../../errors.js';
-import { architectureOf } from '../../arch/registry.js';
-import type { Architecture } from '../../arch/architecture.js';
-import { ET_EXEC, PT_LOAD, SHT_NOBITS, SHT_PROGBITS, SHT_STRTAB } from '../../elf/constants.js';
-import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../../elf/elf-header.js';
-import { programHeaderFormat, sectionHeaderFormat, type SectionHeader } from '../../elf/records.js';
-import type { InputFile } from '../../file/input-file.js';
-import { PhysicalMemory } from './physical-memory.js';
-import { MAX_SEGMENTS, checkedSegments, segmentNameOf, type Segment, type SegmentName } from '../segment.js';
+import { KdumpError, hex, printable, within } from '../errors.js';
+import { architectureOf } from '../arch/registry.js';
+import type { Architecture } from '../arch/architecture.js';
+import { ET_EXEC, PT_LOAD, SHT_NOBITS, SHT_PROGBITS, SHT_STRTAB } from '../elf/constants.js';
+import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../elf/elf-header.js';
+import { programHeaderFormat, sectionHeaderFormat, type SectionHeader } from '../elf/records.js';
+import type { InputFile } from '../file/input-file.js';
+import { PhysicalMemory } from '../memory-source/file-memory.js';
+import { MAX_SEGMENTS, checkedSegments, segmentNameOf, type Segment, type SegmentName } from '../kexec/segment.js';
 
 export const SECTION_PREFIX = '.kexec.';
 const MAX_STRING_TABLE = 4096;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Extent } from '../../../src/image/containers/physical-memory.js';
-import { rangeOfSize } from '../../../src/memory/range.js';
-import { memoryOf } from '../../helpers/memory-of.js';
-import { thrown } from '../../helpers/thrown.js';
+import type { Extent } from '../../src/memory-source/file-memory.js';
+import { rangeOfSize } from '../../src/memory/range.js';
+import { memoryOf } from '../helpers/memory-of.js';
+import { thrown } from '../helpers/thrown.js';
 
 const FILE = Uint8Array.from({ length: 100 }, (_, index) => index);
 const extent = (address: bigint, size: bigint, fileOffset: number, fileSize = size): Extent => ({

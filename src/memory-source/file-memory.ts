@@ -1,8 +1,8 @@
-import { KdumpError, hex, within } from '../../errors.js';
-import { safePosition } from '../../bytes/position.js';
-import type { InputFile } from '../../file/input-file.js';
-import { firstEndingAfter } from '../../memory/range-set.js';
-import { byAddress, formatRange, rangeOfSize, sizeOf, type Range } from '../../memory/range.js';
+import { KdumpError, hex, within } from '../errors.js';
+import { safePosition } from '../bytes/position.js';
+import type { InputFile } from '../file/input-file.js';
+import { firstEndingAfter } from '../memory/range-set.js';
+import { byAddress, formatRange, rangeOfSize, sizeOf, type Range } from '../memory/range.js';
 
 /** A piece of physical memory that a file holds: `fileSize` bytes from `fileOffset`, the rest of `size` is zero. */
 export interface Extent {

@@ -1,6 +1,6 @@
-import type { InputFile } from '../../file/input-file.js';
-import type { Mapping } from '../../text/numbers.js';
-import { PhysicalMemory } from './physical-memory.js';
+import type { InputFile } from '../file/input-file.js';
+import type { Mapping } from '../text/numbers.js';
+import { PhysicalMemory } from '../memory-source/file-memory.js';
 
 /** Physical memory from a file that is nothing else: from address `base` on, or in the pieces of `map`. */
 export function rawMemory(

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { InputFile } from '../../../src/file/input-file.js';
-import { HEAD_SIZE, knownFile } from '../../../src/image/containers/known-files.js';
-import { recogniseFormat } from '../../../src/image/containers/recognise.js';
-import { MemoryFileSystem } from '../../helpers/memory-file-system.js';
-import { thrown } from '../../helpers/thrown.js';
+import { InputFile } from '../../src/file/input-file.js';
+import { HEAD_SIZE, knownFile } from '../../src/file/known-files.js';
+import { recogniseFormat } from '../../src/container/recognise.js';
+import { MemoryFileSystem } from '../helpers/memory-file-system.js';
+import { thrown } from '../helpers/thrown.js';
 
 // Each file of another program is refused by its name, with a next step that works.
 

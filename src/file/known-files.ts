@@ -1,8 +1,8 @@
-import { KdumpError, within } from '../../errors.js';
-import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../../elf/constants.js';
-import { hasElfMagic } from '../../elf/elf-header.js';
-import type { FileSystem } from '../../file/file-system.js';
-import { readBeyond, refuseLonger } from '../../file/input-file.js';
+import { KdumpError, within } from '../errors.js';
+import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../elf/constants.js';
+import { hasElfMagic } from '../elf/elf-header.js';
+import type { FileSystem } from './file-system.js';
+import { readBeyond, refuseLonger } from './input-file.js';
 
 /** What a file is, by its first bytes, and what to do with it. */
 export interface KnownFile {

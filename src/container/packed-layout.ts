@@ -1,7 +1,7 @@
-import { KdumpError, hex } from '../../errors.js';
-import { alignUp } from '../../bytes/align.js';
-import { safePosition } from '../../bytes/position.js';
-import type { Architecture } from '../../arch/architecture.js';
+import { KdumpError, hex } from '../errors.js';
+import { alignUp } from '../bytes/align.js';
+import { safePosition } from '../bytes/position.js';
+import type { Architecture } from '../arch/architecture.js';
 import {
   EI_CLASS,
   EI_DATA,
@@ -19,11 +19,11 @@ import {
   SHT_NOBITS,
   SHT_PROGBITS,
   SHT_STRTAB,
-} from '../../elf/constants.js';
-import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, encodeElfHeader } from '../../elf/elf-header.js';
-import { programHeaderFormat, sectionHeaderFormat, type SectionHeader } from '../../elf/records.js';
+} from '../elf/constants.js';
+import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, encodeElfHeader } from '../elf/elf-header.js';
+import { programHeaderFormat, sectionHeaderFormat, type SectionHeader } from '../elf/records.js';
 import { SECTION_PREFIX } from './packed.js';
-import { MAX_SEGMENTS, checkedSegments, type Segment } from '../segment.js';
+import { MAX_SEGMENTS, checkedSegments, type Segment } from '../kexec/segment.js';
 
 const FILE_ALIGNMENT = 0x1000n;
 

@@ -1,6 +1,6 @@
-import { PT_LOAD } from '../elf/constants.js';
-import type { Elfcorehdr } from '../elf/elfcorehdr.js';
-import type { ProgramHeader } from '../elf/records.js';
+import { PT_LOAD } from './constants.js';
+import type { Elfcorehdr } from './elfcorehdr.js';
+import type { ProgramHeader } from './records.js';
 import { rangeOfSize, type Range } from '../memory/range.js';
 
 const FIRST_MIB = 0x100000n;

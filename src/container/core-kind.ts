@@ -1,9 +1,9 @@
-import { KdumpError } from '../../errors.js';
-import type { ByteOrder } from '../../bytes/byte-order.js';
-import { RecordFormat } from '../../bytes/record.js';
-import { PT_LOAD, PT_NOTE } from '../../elf/constants.js';
-import type { ProgramHeader } from '../../elf/records.js';
-import type { InputFile } from '../../file/input-file.js';
+import { KdumpError } from '../errors.js';
+import type { ByteOrder } from '../bytes/byte-order.js';
+import { RecordFormat } from '../bytes/record.js';
+import { PT_LOAD, PT_NOTE } from '../elf/constants.js';
+import type { ProgramHeader } from '../elf/records.js';
+import type { InputFile } from '../file/input-file.js';
 
 /** Elf64_Nhdr (ELF-64 object file format): name and contents follow, each padded to 4 bytes. */
 const noteFormat = new RecordFormat([

@@ -1,12 +1,12 @@
-import { KdumpError, within } from '../../errors.js';
-import { PN_XNUM, PT_LOAD } from '../../elf/constants.js';
-import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../../elf/elf-header.js';
-import { programHeaderFormat, sectionHeaderFormat } from '../../elf/records.js';
-import type { InputFile } from '../../file/input-file.js';
-import { ADDRESS_SPACE_END, byAddress } from '../../memory/range.js';
-import { isBackup } from '../backup.js';
+import { KdumpError, within } from '../errors.js';
+import { PN_XNUM, PT_LOAD } from '../elf/constants.js';
+import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../elf/elf-header.js';
+import { programHeaderFormat, sectionHeaderFormat } from '../elf/records.js';
+import type { InputFile } from '../file/input-file.js';
+import { ADDRESS_SPACE_END, byAddress } from '../memory/range.js';
+import { isBackup } from '../elf/backup.js';
 import { refuseWithoutAddresses } from './core-kind.js';
-import { PhysicalMemory, type Extent } from './physical-memory.js';
+import { PhysicalMemory, type Extent } from '../memory-source/file-memory.js';
 
 /** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
 const MAX_LOADS = 1 << 17;

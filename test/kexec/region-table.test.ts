@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { REGION_TABLE_SIZE, findRegionTable, findRegionTableByShape } from '../../src/image/region-table.js';
+import { REGION_TABLE_SIZE, findRegionTable, findRegionTableByShape } from '../../src/kexec/region-table.js';
 import { rangeOfSize, type Range } from '../../src/memory/range.js';
 import { thrown } from '../helpers/thrown.js';
 

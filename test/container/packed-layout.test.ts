@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { architectureNamed } from '../../../src/arch/registry.js';
-import { packedLayout } from '../../../src/image/containers/packed-layout.js';
-import type { SegmentName } from '../../../src/image/segment.js';
-import { thrown } from '../../helpers/thrown.js';
+import { architectureNamed } from '../../src/arch/registry.js';
+import { packedLayout } from '../../src/container/packed-layout.js';
+import type { SegmentName } from '../../src/kexec/segment.js';
+import { thrown } from '../helpers/thrown.js';
 
 const ppc64le = architectureNamed('ppc64le');
 const ppc64 = architectureNamed('ppc64');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseKexecLog, type KexecLogSegment } from '../../src/image/kexec-log.js';
+import { parseKexecLog, type KexecLogSegment } from '../../src/kexec/kexec-log.js';
 import { hex } from '../../src/errors.js';
 import { thrown } from '../helpers/thrown.js';
 
