@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { drawMap, drawPlace } from '../../src/cli/render/draw-map.js';
 import { themeFor } from '../../src/cli/render/theme.js';
 import type { Range } from '../../src/memory/range.js';
+import { processorTime } from '../helpers/processor-time.js';
 
 const ascii = themeFor('never', { environment: {}, isTerminal: false });
 const range = (start: bigint, end: bigint): Range => ({ start, end });
@@ -72,9 +73,9 @@ describe('a memory map', () => {
 
   test('ten thousand ranges take no time', () => {
     const dumped = Array.from({ length: 10_000 }, (_, index) => range(BigInt(2 * index) * MiB, BigInt(2 * index + 1) * MiB));
-    const began = performance.now();
+    const began = processorTime();
     expect(drawMap(dumped, [], 200, ascii)[1]).toHaveLength(200);
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(processorTime() - began).toBeLessThan(1000);
   });
 });
 

@@ -12,6 +12,7 @@ import {
 import type { ProgramHeader } from '../../src/elf/records.js';
 import { CAPTURES } from '../helpers/capture-image.js';
 import { elfcorehdr, elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { thrown } from '../helpers/thrown.js';
 
 const ORDERS = ['lsb', 'msb'] as const;
@@ -286,9 +287,9 @@ describe.each(ORDERS)('one mutation, one error (%s)', (order) => {
 
   test('case 22: 65,533 PT_NOTEs in under a second', () => {
     const many = elfcorehdrBytes([...new Array<ProgramHeader>(65533).fill(note(0x1000n)), load(0n, 0x1000n)], order);
-    const start = performance.now();
+    const start = processorTime();
     expect(parseElfcorehdr(many).programHeaders).toHaveLength(65534);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(processorTime() - start).toBeLessThan(1000);
   });
 
   test('case 23: unknown types are kept to the byte', () => {

@@ -40,6 +40,7 @@ import { buildFdt, cells, END, node, prop, raw, type Item } from '../fdt/build.j
 import { build, packedFile, partsOf, ramFile } from '../helpers/build-image.js';
 import { elfcorehdr, elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
 import { copyOf, section } from '../helpers/fixtures.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { has, PROGRAM, run as spawned, scratchFolder } from '../helpers/run.js';
 import { runHere as run } from '../helpers/run-here.js';
 import { thrown } from '../helpers/thrown.js';
@@ -302,9 +303,9 @@ describe('elfcorehdr', () => {
 
   test('case 22: 65,533 PT_NOTEs are read in less than a second', () => {
     const bytes = elf(() => undefined, [...Array.from({ length: 65533 }, (_, index) => note(BigInt(index) * 0x1000n)), load(0n, 0x1000n)]);
-    const started = performance.now();
+    const started = processorTime();
     expect(parseElfcorehdr(bytes).programHeaders).toHaveLength(65534);
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(processorTime() - started).toBeLessThan(2000);
   });
 
   test('case 23: program headers of unknown types stay to the byte', () => {
@@ -467,27 +468,27 @@ describe('FDT', () => {
       const blob = wide(
         Buffer.concat([hexWords(ROOT), repeated('00000001 61000000', levels), repeated('00000002', levels), hexWords(CLOSE)]),
       );
-      const started = performance.now();
+      const started = processorTime();
       expectFdtRefused(blob, /too deep/);
-      expect(performance.now() - started).toBeLessThan(1000);
+      expect(processorTime() - started).toBeLessThan(1000);
     }
     parseFdt(wide(Buffer.concat([hexWords(ROOT), repeated('00000001 61000000', 63), repeated('00000002', 63), hexWords(CLOSE)])));
   });
 
   test('case 42: 25,000,000 NOPs are read in a time linear in them', () => {
     const blob = wide(Buffer.concat([hexWords(ROOT), repeated('00000004', 25_000_000), hexWords(CLOSE)]));
-    const started = performance.now();
+    const started = processorTime();
     expect(parseFdt(blob).root.children()).toEqual([]);
-    expect(performance.now() - started).toBeLessThan(40_000);
+    expect(processorTime() - started).toBeLessThan(40_000);
   });
 
   test('case 43: 2,000,000 siblings of one name are read in a time linear in them, and a change beside them is refused', () => {
     const blob = wide(Buffer.concat([hexWords(ROOT), repeated('00000001 61000000 00000002', 2_000_000), hexWords(CLOSE)]));
-    const started = performance.now();
+    const started = processorTime();
     const fdt = parseFdt(blob);
     const added = { kind: 'addNode', parent: fdt.root, node: { name: 'b', properties: [] } } as const;
     expect(thrown(() => editFdt(fdt, [added], { capacity: 1 << 30 })).kind).toBe('refused');
-    expect(performance.now() - started).toBeLessThan(8000);
+    expect(processorTime() - started).toBeLessThan(8000);
   });
 
   test('case 44: a property twice in a node is read, but such a node is not edited', () => {
@@ -1135,12 +1136,12 @@ describe('environment', () => {
     for (const [text, words] of texts) {
       const file = fresh('changes');
       writeFileSync(file, text);
-      const started = performance.now();
+      const started = processorTime();
       const result = run(['apply', path, '--changes', file]);
       expect(result.status).toSatisfy((status) => status === 2 || status === 3);
       expect(result.stderr).toMatch(ONE_LINE);
       expect(result.stderr).toMatch(words);
-      expect(performance.now() - started).toBeLessThan(4000);
+      expect(processorTime() - started).toBeLessThan(4000);
       rmSync(file);
     }
     expect(({} as Record<string, unknown>).action).toBeUndefined();

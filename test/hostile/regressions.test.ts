@@ -15,6 +15,7 @@ import { MemoryFileSystem } from '../helpers/memory-file-system.js';
 import { packedSeeds } from '../fuzz/seeds.js';
 import { elfcorehdrBytes, load, note } from '../helpers/elfcorehdr.js';
 import { copyOf } from '../helpers/fixtures.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { runHere as run } from '../helpers/run-here.js';
 import { PROGRAM, scratchFolder } from '../helpers/run.js';
 import { thrown } from '../helpers/thrown.js';
@@ -27,9 +28,9 @@ import { ONE_LINE } from './program.js';
 const folder = scratchFolder();
 
 function took(action: () => unknown): number {
-  const started = performance.now();
+  const started = processorTime();
   action();
-  return performance.now() - started;
+  return processorTime() - started;
 }
 
 function open(contents: Uint8Array, options: OpenImageOptions = {}): ReturnType<typeof openImage> {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseKexecLog, type KexecLogSegment } from '../../src/kexec/kexec-log.js';
 import { hex } from '../../src/errors.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { thrown } from '../helpers/thrown.js';
 
 /** ppc64le-6.12-64k, kexec -d -p --hotplug, its last two segments exchanged and the middle left out. */
@@ -145,10 +146,10 @@ describe('parseKexecLog', () => {
   });
 
   test('hostile text ends in time', () => {
-    const started = performance.now();
+    const started = processorTime();
     for (const log of [`segment[${'1'.repeat(10_000_000)}`, 'segment[0].mem = 0x1000\n'.repeat(300_000), 'segment['.repeat(2_000_000)]) {
       expect(thrown(() => parseKexecLog(log)).kind).toBe('input');
     }
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(processorTime() - started).toBeLessThan(5000);
   });
 });

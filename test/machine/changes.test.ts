@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { changeToJson, formatChange, MAX_CHANGE_FILE, parseChanges, type Change, type CpuChange } from '../../src/machine/changes.js';
 import { schemaAccepts } from './schema-check.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { thrown } from '../helpers/thrown.js';
 
 const CONTRACT = `{ "changes": [
@@ -212,13 +213,13 @@ describe('a wrong change file', () => {
   });
 
   test('too large, too deep, too many keys: refused at once', () => {
-    const started = performance.now();
+    const started = processorTime();
     expect(thrown(() => parseChanges(' '.repeat(MAX_CHANGE_FILE + 1))).kind).toBe('usage');
     expect(thrown(() => parseChanges(`{"changes":${'['.repeat(1_000_000)}`)).kind).toBe('usage');
     expect(thrown(() => parseChanges(`{"${'x'.repeat(10_000_000)}":1}`)).message.length).toBeLessThan(400);
     const keys = Array.from({ length: 300_000 }, (_, index) => `"k${index}":1`).join(',');
     expect(thrown(() => parseChanges(`{${keys}}`)).details.found).toBe('"k0"');
-    expect(performance.now() - started).toBeLessThan(20_000);
+    expect(processorTime() - started).toBeLessThan(20_000);
   });
 });
 
@@ -329,8 +330,8 @@ test('changeToJson', () => {
 test('100,000 changes parse in time', () => {
   const lines = Array.from({ length: 100_000 }, (_, index) => ADD_MEMORY.replace('80000000', (index * 0x1000_0000).toString(16)));
   for (const text of [lines.join('\n'), `{"changes":[${lines.join(',\n')}]}`]) {
-    const started = performance.now();
+    const started = processorTime();
     expect(parseChanges(text)).toHaveLength(100_000);
-    expect(performance.now() - started).toBeLessThan(25_000);
+    expect(processorTime() - started).toBeLessThan(25_000);
   }
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crashKernelRanges, nestedIn, parseIomem, systemRam, type IomemEntry } from '../../src/machine/iomem.js';
 import { formatRange, sizeOf, type Range } from '../../src/memory/range.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { thrown } from '../helpers/thrown.js';
 
 /** riscv64-6.12, shortened. */
@@ -150,7 +151,7 @@ describe('parseIomem', () => {
   });
 
   test('2 MiB of it, right or wrong, ends in time', () => {
-    const started = performance.now();
+    const started = processorTime();
     const lines = Array.from(
       { length: 60_000 },
       (_, index) => `${(index * 2 + 0x10000).toString(16)}-${(index * 2 + 0x10001).toString(16)} : System RAM\n`,
@@ -159,7 +160,7 @@ describe('parseIomem', () => {
     expect(thrown(() => parseIomem('00001000-00001fff : System RAM\n'.repeat(60_000))).details.segment).toBe('line 2');
     expect(thrown(() => parseIomem(' '.repeat(2_000_000) + 'x')).kind).toBe('input');
     expect(thrown(() => parseIomem('\n'.repeat(17_000_000))).kind).toBe('input');
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(processorTime() - started).toBeLessThan(3000);
   });
 });
 

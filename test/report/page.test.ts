@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { fixtureImage } from '../helpers/fixtures.js';
 import { build, load, partsOf, type Parts } from '../helpers/build-image.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { scratchFolder } from '../helpers/run.js';
 import { HOSTILE, MANY_CPUS, MANY_RANGES, bigImage, hostileImage, iomemOf, manyAt, pack, reportOn } from './samples.js';
 import { mistakesIn } from './well-formed.js';
@@ -230,9 +231,9 @@ describe('thousands of ranges and CPUs', () => {
     manyAt(index) + (index % 100 === 0 ? 0x380000n : 0x300000n),
   ]);
   const state = { iomem: iomemOf([...RAM, ...ram], parts.crashKernel) };
-  const began = performance.now();
+  const began = processorTime();
   const page = reportOn(path, { state });
-  const took = performance.now() - began;
+  const took = processorTime() - began;
 
   test('are told with a count, and all of them in folded tables', () => {
     const text = textOf(page);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatSize, parseCpuId, parseCpuIds, parseMapping, parseNumber, parseRange, parseSize } from '../../src/text/numbers.js';
 import { formatRange } from '../../src/memory/range.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { thrown } from '../helpers/thrown.js';
 
 const MAX = (1n << 64n) - 1n;
@@ -62,9 +63,9 @@ describe('parseNumber', () => {
   });
 
   test('a number of a million digits is refused at once, and not quoted whole', () => {
-    const started = performance.now();
+    const started = processorTime();
     expect(thrown(() => parseNumber('9'.repeat(1_000_000))).message.length).toBeLessThan(300);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(processorTime() - started).toBeLessThan(1000);
   });
 
   test('reads back what toString writes', () => {

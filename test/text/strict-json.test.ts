@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_JSON_DEPTH, OddNumber, parseJsonDocuments, type JsonValue } from '../../src/text/strict-json.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { thrown } from '../helpers/thrown.js';
 
 /** As JSON.parse would have given it. */
@@ -100,20 +101,20 @@ describe('parseJsonDocuments', () => {
   });
 
   test('nesting of a million levels is refused at once', () => {
-    const started = performance.now();
+    const started = processorTime();
     for (const open of ['[', '{"a":']) {
       expect(thrown(() => parseJsonDocuments(open.repeat(1_000_000))).details.expected).toContain(String(MAX_JSON_DEPTH));
     }
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(processorTime() - started).toBeLessThan(2000);
     expect(parseJsonDocuments('['.repeat(MAX_JSON_DEPTH) + ']'.repeat(MAX_JSON_DEPTH))).toHaveLength(1);
   });
 
   test('millions of empty objects, of digits and of escapes end in time', () => {
-    const started = performance.now();
+    const started = processorTime();
     expect(thrown(() => parseJsonDocuments(`[${'{},'.repeat(5_000_000)}0]`)).problem).toContain('too many');
     expect(parseJsonDocuments('9'.repeat(16_000_000))[0]?.value).toBeInstanceOf(OddNumber);
     expect(parseJsonDocuments(`"${'\\n'.repeat(8_000_000)}"`)[0]?.value).toHaveLength(8_000_000);
     expect(thrown(() => parseJsonDocuments('\n'.repeat(16_000_000) + '}')).details.segment).toBe('line 16000001, column 1');
-    expect(performance.now() - started).toBeLessThan(40_000);
+    expect(processorTime() - started).toBeLessThan(40_000);
   });
 });

@@ -7,6 +7,7 @@ import { EventReader } from '../../src/machine/events/event-reader.js';
 import { planBurst, reportWithoutImage } from '../../src/watch/plan-burst.js';
 import { needsImage } from '../../src/watch/resolve.js';
 import { RAM_SIZE, build, load, packedFile, partsOf, type ArchitectureName } from '../helpers/build-image.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { scratchFolder } from '../helpers/run.js';
 
 // `udevadm trigger --action=add`, at boot and at every package update, tells of all memory blocks that there are (systemd PR 16910). Nothing came,
@@ -109,7 +110,7 @@ describe('synthetic events', () => {
 test('8,192 events of blocks that are there take the time of their number', () => {
   const { path, numbers } = imageOf('ppc64le');
   const events = eventsOf(Array.from({ length: 8192 }, (_, index) => numbers[index % 7] ?? 0));
-  const started = performance.now();
+  const started = processorTime();
   expect(new Set(watched(path, events).map(([outcome]) => outcome))).toEqual(new Set(['nothing to do']));
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(processorTime() - started).toBeLessThan(2000);
 });

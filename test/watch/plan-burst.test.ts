@@ -12,6 +12,7 @@ import type { ResolveContext } from '../../src/watch/resolve.js';
 import { rangeOfSize } from '../../src/memory/range.js';
 import { cells, node, prop } from '../fdt/build.js';
 import { build, packedFile, partsOf, type ArchitectureName } from '../helpers/build-image.js';
+import { processorTime } from '../helpers/processor-time.js';
 import { scratchFolder } from '../helpers/run.js';
 import { thrown } from '../helpers/thrown.js';
 
@@ -136,11 +137,11 @@ test('of many events those that cannot be made are found in few attempts', () =>
     { length: 500 },
     (_, index) => `{"action":"add","memory":{"start":"0x${(0x1_0000_0000 + index * 0x1000_0000).toString(16)}","size":"0x1000"}}\n`,
   );
-  const started = performance.now();
+  const started = processorTime();
   const outcomes = planned(x86, [...good.slice(0, 250), bad, ...good.slice(250)].join(''));
   expect(outcomes.filter((each) => each.startsWith('applied'))).toHaveLength(500);
   expect(outcomes[250]).toBe('refused add');
-  expect(performance.now() - started).toBeLessThan(10_000);
+  expect(processorTime() - started).toBeLessThan(10_000);
 });
 
 describe.each(['ppc64le', 'x86_64'] as const)('a full elfcorehdr, %s', (name) => {
@@ -152,9 +153,9 @@ describe.each(['ppc64le', 'x86_64'] as const)('a full elfcorehdr, %s', (name) =>
   const fit = planned(path, adds(4096).join('')).filter((each) => each === 'applied add').length;
 
   test('refuses thousands of events as fast as one, each as if it came alone', () => {
-    const started = performance.now();
+    const started = processorTime();
     const outcomes = planned(path, adds(4096).join(''));
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(processorTime() - started).toBeLessThan(5000);
     expect(outcomes).toEqual(outcomes.map((_, index) => (index < fit ? 'applied add' : 'refused add')));
     expect(fit).toBeGreaterThan(100);
     expect(planned(path, adds(fit).join(''))).not.toContain('refused add');
