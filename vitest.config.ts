@@ -21,7 +21,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: [...LONG, 'test/package/**', 'node_modules/**'],
     globalSetup: ['test/helpers/bundle.ts'],
-    testTimeout: 60_000,
+    // For what hangs: a machine that does something else takes many times as long.
+    testTimeout: 5 * 60_000,
+    hookTimeout: 60_000,
     // For two cores: many tests wait for programs that they start.
     maxWorkers: 3,
     // Half a second of loading for each of a hundred files; no test changes what others see, but by files of its own.

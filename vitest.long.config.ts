@@ -7,7 +7,8 @@ export default defineConfig({
     include: [...LONG, 'test/conformance/**/*.test.ts', 'test/patch/full-disk.test.ts'],
     env: { KDUMP_HOTPLUG_EVERY_WAY: '1' },
     globalSetup: ['test/helpers/bundle.ts'],
-    testTimeout: 20 * 60_000,
+    testTimeout: 60 * 60_000,
+    hookTimeout: 60_000,
     maxWorkers: 2,
   },
 });

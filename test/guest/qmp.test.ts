@@ -216,7 +216,7 @@ describe('sync --qmp', () => {
       'query-memory-devices': [
         { type: 'dimm', data: { id: 'dimm0', addr: 0x8000_0000, size: 0x1000_0000 } },
         { type: 'nvdimm', data: { id: 'disk', addr: 0xa000_0000, size: 0x1000_0000 } },
-        { type: 'virtio-mem', data: { id: 'vm0', memaddr: 0, size: 0 } },
+        { type: 'virtio-mem', data: { id: 'vm0', memaddr: 0x1_0000_0000, size: 0x2000_0000 } },
       ],
       'query-hotpluggable-cpus': [
         { ...SLOT, props: { 'core-id': 2 }, 'qom-path': '/x' },
@@ -227,7 +227,7 @@ describe('sync --qmp', () => {
     };
     const result = await command('sync', image, '--qmp', qemu.socket);
     expect(result).toMatchObject({ status: 0 });
-    expect(result.stderr).toContain('virtio-mem device vm0');
+    expect(result.stdout).toContain('the virtio-mem device vm0');
     expect(readFileSync(image).equals(after)).toBe(true);
     expect(await command('sync', image, '--qmp', qemu.socket, '-q')).toMatchObject({ status: 0, stderr: '' });
     expect(qemu.runCommands).toEqual(['stop', 'cont']);
