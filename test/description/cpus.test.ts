@@ -1,7 +1,7 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ppc64le } from '../../src/arch/ppc64.js';
 import { riscv64 } from '../../src/arch/riscv64.js';
-import { cpusOf } from '../../src/description/cpus.js';
+import { coreIds, cpusOf } from '../../src/description/cpus.js';
 import { parseFdt, type Fdt } from '../../src/fdt/fdt.js';
 import { buildFdt, cells, node, prop, type Item } from '../fdt/build.js';
 import { thrown } from '../helpers/thrown.js';
@@ -40,5 +40,24 @@ test.each([
     kind: 'input',
     problem: expect.stringContaining(problem) as string,
     details: { segment: 'fdt' },
+  });
+});
+
+describe('the core of an id', () => {
+  const core = (...threads: number[]): { id: number; threads: number[] } => ({ id: threads[0] ?? 0, threads });
+
+  test('is the one that has it, as its own or its thread’s: the first where damage gives it to two', () => {
+    const coreOf = coreIds([core(8, 9), { id: 4, threads: [5] }, core(9, 10)], ppc64le);
+    expect([8, 9, 4, 5, 10].map(coreOf)).toEqual([8, 8, 4, 4, 9]);
+  });
+
+  test('of none is that of a core to come, as wide as the last one, where ids go by cores', () => {
+    // Not the last of the FDT: the one of the largest id.
+    const cores = [core(8, 9, 10, 11), core(0, 1)];
+    expect([13, 15, 16].map(coreIds(cores, ppc64le))).toEqual([12, 12, 16]);
+    expect([13, 15].map(coreIds(cores.reverse(), ppc64le))).toEqual([12, 12]);
+    expect(coreIds(cores, riscv64)(13)).toBe(13);
+    expect(coreIds([], ppc64le)(13)).toBe(13);
+    expect(coreIds([{ id: 0, threads: [] }], ppc64le)(13)).toBe(13);
   });
 });

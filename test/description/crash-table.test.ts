@@ -81,6 +81,12 @@ describe('the kernel text of x86_64', () => {
   test('or that maps elsewhere than most', () => {
     expect(kinds([text(16n * MIB, 32n * MIB), other, load(MIB * 800n, MIB * 900n)], 'x86_64', null)).toEqual(['kernelText', 'ram', 'ram']);
     expect(kinds([load(16n * MIB, 32n * MIB), other], 'x86_64', null)).toEqual(['ram', 'ram']);
+    // An empty PT_LOAD, and one that only begins behind it, map nothing of it.
+    expect(kinds([load(16n * MIB, 32n * MIB), { ...load(20n * MIB, 24n * MIB), filesz: 0n, memsz: 0n }, other], 'x86_64', null)).toEqual([
+      'ram',
+      'other',
+      'ram',
+    ]);
   });
 
   test('is not a single PT_LOAD, the backup of low memory, or anything on ppc64', () => {
@@ -108,6 +114,28 @@ describe('the offset of the linear map', () => {
     expect(offset(at(0n, LINEAR_MAP), at(MIB, 1n))).toBe(LINEAR_MAP);
   });
 
+  test('is told apart in either half, whichever half of p_paddr borrows', () => {
+    // Two of one offset between others that differ from it in the lower half, in the upper half, or by the borrowed one alone.
+    const common = LINEAR_MAP + 0x1_8000_0000n;
+    for (const other of [common + 1n, common + (1n << 32n), common - (1n << 32n), common ^ 0x80000000n]) {
+      for (const start of [0n, 0x7000_0000n, 0xf000_0000n, 0x1_f000_0000n]) {
+        const loads = [
+          at(start, common),
+          at(start + 2n * MIB, other),
+          at(start + 4n * MIB, common),
+          at(start + 6n * MIB, common),
+          at(0x5_9000_0000n, other),
+        ];
+        expect(offset(...loads)).toBe(common);
+        expect(offset(...loads.reverse())).toBe(common);
+      }
+      // Runs are of those that are the same although one borrows and the other does not.
+      expect(offset(at(0n, other), at(0x7000_0000n, common), at(0x1_f000_0000n, common), at(4n * MIB, other), at(8n * MIB, common))).toBe(
+        common,
+      );
+    }
+  });
+
   test('borrows from the upper half', () => {
     expect(offset({ ...load(0x1_0000_0001n, 0x1_0000_1000n), vaddr: 0x2_0000_0000n })).toBe(0xffffffffn);
     expect(offset({ ...load(MIB, 2n * MIB), vaddr: 0n })).toBe((1n << 64n) - MIB);
@@ -127,6 +155,8 @@ test('the last note is that of vmcoreinfo; a single one is a CPU’s, but on s39
   expect(counts([note(0x1000n), RAM])).toEqual([1, 1]);
   expect(counts([note(0x1000n), RAM], 's390x')).toEqual([1, 0]);
   expect(counts([RAM])).toEqual([0, 0]);
+  expect(counts([RAM], 's390x')).toEqual([0, 0]);
+  expect(counts([note(0x1000n), note(0x2000n)])).toEqual([2, 1]);
 });
 
 test('a range is one byte too long where it ends one byte behind a page', () => {

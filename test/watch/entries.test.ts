@@ -135,6 +135,14 @@ describe('changes that the image has already', () => {
     expect(skipped(entries)).toEqual([null, '0 says the same']);
   });
 
+  test('a block of which both events say that it was plugged in, or neither, stays so', () => {
+    for (const plugged of [{ isPlugged: true }, {}]) {
+      const entries = [0, 1].map((event): Entry => ({ event, change: memory('add', 64n * MIB), isBlock: true, ...plugged }));
+      skipOvertaken(entries, image, String);
+      expect(entries.map(({ isPlugged }) => isPlugged)).toEqual([plugged.isPlugged, plugged.isPlugged]);
+    }
+  });
+
   test('the first MiB of x86_64 is in no dump', () => {
     const x86 = { ...image, architecture: architectureNamed('x86_64'), fdt: null };
     expect(already([memory('add', 0n, 32n * MIB)], true, x86)).toEqual(['it is listed already, but for what the dump leaves out']);

@@ -85,8 +85,11 @@ describe('events that say all themselves', () => {
       isBlock: false,
       note: '',
     });
-    expect(resolveEvent({ line: undefined, text: '', source: 'qmp', changes: [change, change] }, context())).toMatchObject({
+    // What a guest came to is one unit: its ranges are not those of neighbouring blocks.
+    expect(resolveEvent({ line: undefined, text: '', source: 'qmp', changes: [change, change] }, context())).toEqual({
       changes: [change, change],
+      isBlock: false,
+      note: '',
     });
   });
 
@@ -121,9 +124,24 @@ describe('memory blocks', () => {
     expect(made(resolveEvent(memory('online', 8), offline))).toHaveLength(1);
   });
 
+  test('that are RAM in part come in those parts, and go whole; with none of it they come to nothing', () => {
+    const [first, second] = [rangeOfSize(8n * BLOCK - 0x1000n, 0x2000n), rangeOfSize(9n * BLOCK - 0x1000n, 0x3000n)];
+    const wanted = context({ memoryWanted: [rangeOfSize(0n, BLOCK), first, second] });
+    expect(made(resolveEvent(memory('online', 8), wanted))).toEqual([
+      { action: 'add', memory: rangeOfSize(8n * BLOCK, 0x1000n) },
+      { action: 'add', memory: rangeOfSize(9n * BLOCK - 0x1000n, 0x1000n) },
+    ]);
+    expect(made(resolveEvent(memory('offline', 8), wanted))).toEqual([{ action: 'remove', memory: rangeOfSize(8n * BLOCK, BLOCK) }]);
+    expect(resolveEvent(memory('online', 5), wanted)).toEqual({
+      outcome: 'nothing to do',
+      reason: 'no memory in it belongs into a dump',
+    });
+  });
+
   test('of unknown size are refused, with where the size is', () => {
     expect(thrown(() => resolveEvent(memory('online', 8), context({ blockSize: undefined })))).toMatchObject({
       kind: 'refused',
+      problem: 'the size of memory blocks is not known',
       details: { remedy: expect.stringContaining('--memory-block-size') as string },
     });
   });
@@ -134,6 +152,7 @@ describe('memory blocks', () => {
       { action: 'add', memory: { start: (1n << 64n) - BLOCK, end: 1n << 64n } },
     ]);
     expect(thrown(() => resolveEvent(memory('online', String(last + 1n)), context()))).toMatchObject({
+      kind: 'refused',
       problem: 'no such memory block',
       details: { found: `memory${last + 1n}` },
     });
@@ -141,14 +160,30 @@ describe('memory blocks', () => {
 });
 
 describe('events of something else are ignored', () => {
-  test.each<[string, WatchEvent]>([
-    ['another subsystem', udev('add', 'net', 'net/eth0')],
-    ['the folder of blocks', udev('add', 'memory', 'memory')],
-    ['another device of the cpu subsystem', udev('add', 'cpu', 'cpu/cpufreq')],
-    ['another action of a block', memory('change', 8)],
-    ['another action of a CPU', cpu('bind', 1)],
-  ])('%s', (_, event) => {
-    expect(resolveEvent(event, context())).toMatchObject({ outcome: 'ignored' });
+  const other = 'neither a memory block nor a CPU';
+  test.each<[string, WatchEvent, string]>([
+    ['another subsystem', udev('add', 'net', 'net/eth0'), other],
+    ['the folder of blocks', udev('add', 'memory', 'memory'), other],
+    ['a device below a block', udev('add', 'memory', 'memory/memory8/power'), other],
+    ['another device of the cpu subsystem', udev('add', 'cpu', 'cpu/cpufreq'), other],
+    ['a device below a CPU', udev('add', 'cpu', 'cpu/cpu1/cache'), other],
+    ['another action of a block', memory('change', 8), 'neither comes nor goes'],
+    ['another action of a CPU', cpu('bind', 1), 'neither comes nor goes'],
+  ])('%s', (_, event, reason) => {
+    expect(resolveEvent(event, context())).toEqual({ outcome: 'ignored', reason });
+  });
+
+  test.each([
+    ['memory', '/virtual/devices/system/memory/memory8'],
+    ['cpu', '/virtual/devices/system/cpu/cpu1'],
+  ])('a device of the %s subsystem that lies elsewhere', (subsystem, devicePath) => {
+    const elsewhere: WatchEvent = {
+      line: 1,
+      text: 'event',
+      source: 'udev',
+      udev: { action: 'add', subsystem, devicePath, nodePath: undefined, isSynthetic: false },
+    };
+    expect(resolveEvent(elsewhere, context())).toEqual({ outcome: 'ignored', reason: other });
   });
 
   test.each<[string, WatchEvent, boolean]>([
@@ -187,19 +222,57 @@ describe('CPUs by the number of Linux', () => {
     expect(made(resolveEvent(cpu('remove', 2), pruning))).toBe('its core stays as long as other threads do: 3');
   });
 
-  test('are the number itself where there is no FDT', () => {
-    const x86 = context({ image: imageWith(null, 'x86_64') });
-    expect(made(resolveEvent(cpu('online', 5), x86))).toEqual([{ action: 'add', cpu: { id: 5 } }]);
-    expect(made(resolveEvent(cpu('remove', 5), x86))).toEqual([{ action: 'remove', cpu: { id: 5 } }]);
+  test('are the number itself where there is no FDT, whatever a device tree says', () => {
+    for (const deviceTree of [undefined, live(0, 2)]) {
+      const x86 = context({ image: imageWith(null, 'x86_64'), deviceTree });
+      expect(resolveEvent(cpu('online', 5), x86)).toEqual({ changes: [{ action: 'add', cpu: { id: 5 } }], isBlock: false, note: '' });
+      expect(made(resolveEvent(cpu('remove', 5), x86))).toEqual([{ action: 'remove', cpu: { id: 5 } }]);
+    }
+  });
+
+  test('are those of threads in whatever order the FDT has them', () => {
+    expect(made(resolveEvent(cpu('online', 4), context({ image: imageWith([2, 0]) })))).toEqual([{ action: 'add', cpu: { id: 4 } }]);
+  });
+
+  test('wait for all threads of their core, which are told', () => {
+    const tree = parseFdt(
+      buildFdt([
+        node(
+          'cpus',
+          prop('#address-cells', cells(1)),
+          node('PowerPC,POWER9@0', prop('device_type', 'cpu'), prop('reg', cells(0)), prop(SERVERS, cells(0, 1, 2, 3))),
+        ),
+      ]),
+    );
+    const image = { ...imageWith([]), fdt: { tree } } as unknown as KdumpImage;
+    const pruning = context({ image, pruneCpus: true });
+    expect(made(resolveEvent(cpu('remove', 1), pruning))).toBe('its core stays as long as other threads do: 0, 2, 3');
+    // One that is not in the FDT is a core of as many.
+    expect(made(resolveEvent(cpu('remove', 6), pruning))).toBe('its core stays as long as other threads do: 4, 5, 7');
   });
 
   test('that name their node are what it says', () => {
-    expect(made(resolveEvent(cpu('online', 99, '/cpus/PowerPC,POWER9@1f'), context()))).toEqual([{ action: 'add', cpu: { id: 31 } }]);
-    expect(made(resolveEvent(cpu('online', 99, '/cpus/PowerPC,POWER9@2'), context()))).toBe('it is in the FDT already');
-    expect(thrown(() => resolveEvent(cpu('online', 99, '/soc/uart'), context()))).toMatchObject({
-      kind: 'refused',
-      details: { found: '"/soc/uart"', expected: '/cpus/<name>@<id>' },
+    expect(resolveEvent(cpu('online', 99, '/cpus/PowerPC,POWER9@1f'), context())).toEqual({
+      changes: [{ action: 'add', cpu: { id: 31 } }],
+      isBlock: false,
+      note: '',
     });
+    expect(made(resolveEvent(cpu('online', 99, '/cpus/PowerPC,POWER9@2'), context()))).toBe('it is in the FDT already');
+    expect(made(resolveEvent(cpu('remove', 99, '/cpus/PowerPC,POWER9@1f'), context({ pruneCpus: true })))).toEqual([
+      { action: 'remove', cpu: { id: 31 } },
+    ]);
+  });
+
+  test.each(['/soc/uart', '/cpus/cpu@123456789', '/cpus/cpu@1g', '/cpus/a@b@1'])('a node that is none of a CPU is refused: %s', (path) => {
+    expect(thrown(() => resolveEvent(cpu('online', 99, path), context()))).toMatchObject({
+      kind: 'refused',
+      problem: 'the device tree node of the event is not that of a CPU',
+      details: { found: `"${path}"`, expected: '/cpus/<name>@<id>' },
+    });
+  });
+
+  test('on other architectures are in the FDT as long as it has as many', () => {
+    expect(made(resolveEvent(cpu('online', 1), context({ image: imageWith([0, 2], 'riscv64') })))).toBe('it is in the FDT already');
   });
 
   test.each<[string, KdumpImage, WatchEvent, string]>([
@@ -214,6 +287,7 @@ describe('CPUs by the number of Linux', () => {
   ])('that do not tell which CPU they are, are refused: %s', (_, image, event, found) => {
     expect(thrown(() => resolveEvent(event, context({ image, pruneCpus: true })))).toMatchObject({
       kind: 'refused',
+      problem: expect.stringMatching(/^Linux's number [0-9]+ does not tell which CPU it is$/) as string,
       details: {
         segment: 'fdt',
         found: expect.stringContaining(found) as string,
@@ -242,26 +316,51 @@ describe('CPUs by the number of Linux', () => {
 
 describe('with the live tree', () => {
   test('an added CPU is whatever the FDT has not', () => {
-    expect(made(resolveEvent(cpu('online', 99), context({ deviceTree: live(0, 2, 4, 6) })))).toEqual([
-      { action: 'add', cpu: { id: 4 } },
-      { action: 'add', cpu: { id: 6 } },
-    ]);
-    expect(made(resolveEvent(cpu('online', 99), context({ deviceTree: live(0, 2) })))).toContain('in the FDT already');
+    expect(resolveEvent(cpu('online', 99), context({ deviceTree: live(0, 2, 4, 6) }))).toEqual({
+      changes: [
+        { action: 'add', cpu: { id: 4 } },
+        { action: 'add', cpu: { id: 6 } },
+      ],
+      isBlock: false,
+      note: '',
+    });
+    expect(resolveEvent(cpu('online', 99), context({ deviceTree: live(0, 2) }))).toEqual({
+      outcome: 'nothing to do',
+      reason: 'all CPUs of the device tree are in the FDT already',
+    });
+    // Of threads 3 and 4 of a core, the FDT knows one.
+    expect(made(resolveEvent(cpu('online', 99), context({ deviceTree: live(0, 3) })))).toEqual([{ action: 'add', cpu: { id: 3 } }]);
   });
 
   test('a removed one is whatever the tree has no more', () => {
     const of = (...ids: number[]): ResolveContext => context({ deviceTree: live(...ids), pruneCpus: true });
-    expect(made(resolveEvent(cpu('remove', 99), of(2)))).toEqual([{ action: 'remove', cpu: { id: 0 } }]);
-    expect(made(resolveEvent(cpu('remove', 99), of(0, 2)))).toBe('all CPUs of the FDT are in the device tree');
+    expect(resolveEvent(cpu('remove', 99), of(2))).toEqual({ changes: [{ action: 'remove', cpu: { id: 0 } }], isBlock: false, note: '' });
+    expect(resolveEvent(cpu('remove', 99), of(0, 2))).toEqual({
+      outcome: 'nothing to do',
+      reason: 'all CPUs of the FDT are in the device tree',
+    });
+    // Of core 2, thread 3 is still there.
+    expect(made(resolveEvent(cpu('remove', 99), of(0, 3)))).toBe('all CPUs of the FDT are in the device tree');
   });
 });
 
 describe('DLPAR strings', () => {
   test('of memory are the blocks of their connectors in the live tree', () => {
-    expect(made(resolveEvent(dlpar('memory', 'remove', 0x80000002, 2), context({ deviceTree: live(0) })))).toEqual([
-      { action: 'remove', memory: rangeOfSize(2n * BLOCK, BLOCK) },
-      { action: 'remove', memory: rangeOfSize(3n * BLOCK, BLOCK) },
-    ]);
+    expect(resolveEvent(dlpar('memory', 'remove', 0x80000002, 2), context({ deviceTree: live(0) }))).toEqual({
+      changes: [
+        { action: 'remove', memory: rangeOfSize(2n * BLOCK, BLOCK) },
+        { action: 'remove', memory: rangeOfSize(3n * BLOCK, BLOCK) },
+      ],
+      isBlock: false,
+      note: '',
+    });
+  });
+
+  test('of a CPU that neither tree has are refused', () => {
+    for (const deviceTree of [undefined, live(0)])
+      expect(thrown(() => resolveEvent(dlpar('cpu', 'remove', 0x10000099), context({ deviceTree }))).kind).toBe('refused');
+    const withoutFdt = context({ image: imageWith(null, 'x86_64'), deviceTree: live(0) });
+    expect(thrown(() => resolveEvent(dlpar('cpu', 'remove', 0x10000002), withoutFdt)).kind).toBe('refused');
   });
 
   test('of CPUs are found in the live tree, or in the FDT for one that went', () => {
@@ -276,6 +375,7 @@ describe('DLPAR strings', () => {
   test('mean nothing without a device tree', () => {
     expect(thrown(() => resolveEvent(dlpar('cpu', 'add', 1), context({ image: imageWith(null, 'x86_64') })))).toMatchObject({
       kind: 'refused',
+      problem: 'no device tree says what a DLPAR string means',
       details: { found: 'an image of x86_64 without FDT', expected: 'one of a PowerPC machine' },
     });
   });
