@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { architectureNamed } from '../../src/arch/registry.js';
 import type { ArchitectureName } from '../../src/arch/architecture.js';
-import { crashKernelOf } from '../../src/check/crash-kernel.js';
+import { crashKernelOf, memoryWanted } from '../../src/check/crash-kernel.js';
 import { compareState, isCurrent, type StateDifference } from '../../src/check/compare-state.js';
 import type { ProgramHeader } from '../../src/elf/records.js';
 import { encodeString } from '../../src/fdt/cells.js';
@@ -107,6 +107,20 @@ describe('memory', () => {
     expect(shown(compareState(without('aarch64'), iomem(...SAME)))).toEqual(['missing 0x0-0xfffff']);
   });
 
+  test('that the kernel text maps is not missing', () => {
+    const text = { ...load(16n * MIB, 24n * MIB), vaddr: 0xffffffff81000000n };
+    const contents = elfcorehdr([
+      note(0x1000n),
+      note(0x2000n),
+      text,
+      load(MIB, 16n * MIB),
+      load(24n * MIB, 32n * MIB),
+      load(48n * MIB, 64n * MIB),
+    ]);
+    const x86 = { ...imageWith('x86_64'), elfcorehdr: { contents } } as unknown as KdumpImage;
+    expect(compareState(x86, iomem(...SAME)).missingMemory).toEqual([]);
+  });
+
   test('is not compared without /proc/iomem', () => {
     expect(compareState(image, {})).toMatchObject({ compared: { memory: false }, missingMemory: null, extraMemory: null });
   });
@@ -119,11 +133,67 @@ test('the crashkernel range is that of the machine, or of the image where the ma
   expect(crashKernelOf({ ...image, crashKernelRanges: [] }, {})).toEqual([]);
 });
 
+test('the memory that a dump should have is System RAM without the crashkernel, what is offline and what the architecture never dumps', () => {
+  const wanted = (name: ArchitectureName, offlineMemory?: MachineState['offlineMemory']): string[] => {
+    const { iomem: entries = [] } = iomem(...SAME);
+    return memoryWanted(imageWith(name), { iomem: entries, ...(offlineMemory === undefined ? {} : { offlineMemory }) }).map(formatRange);
+  };
+  expect(wanted('ppc64le')).toEqual(['0x0-0x1ffffff', '0x3000000-0x3ffffff']);
+  expect(wanted('x86_64')).toEqual(['0x100000-0x1ffffff', '0x3000000-0x3ffffff']);
+  expect(wanted('ppc64le', [rangeOfSize(60n * MIB, 4n * MIB)])).toEqual(['0x0-0x1ffffff', '0x3000000-0x3bfffff']);
+});
+
+describe('CPU notes of an image without an FDT', () => {
+  const x86 = { ...imageWith('x86_64'), fdt: null } as unknown as KdumpImage;
+  const compared = (possible: number[], notes: [cpu: number, address: bigint, size: bigint][], present = notes.map(([id]) => id)) =>
+    compareState(x86, {
+      cpus: { possible, present, online: present, crashNotes: new Map(notes.map(([id, address, size]) => [id, { address, size }])) },
+    });
+
+  test('are those of CPUs that are present', () => {
+    expect(compared([0], [[0, 0x1000n, 0x218n]])).toMatchObject({ missingCpus: [], extraCpus: [], changedCpus: [], unknownNotes: [] });
+  });
+
+  test('that are not listed are those of missing CPUs', () => {
+    expect(
+      compared(
+        [0, 1],
+        [
+          [0, 0x1000n, 0x218n],
+          [1, 0x9000n, 0x218n],
+        ],
+      ),
+    ).toMatchObject({ missingCpus: [1], missingNotes: [{ cpu: 1, address: 0x9000n, size: 0x218n }], extraCpus: [], changedCpus: [] });
+    // Nobody says where that of a CPU is.
+    expect(compared([0, 1], [[0, 0x1000n, 0x218n]], [0, 1]).missingCpus).toEqual([]);
+  });
+
+  test('of no CPU are unknown, unless they can be those of CPUs that are possible', () => {
+    expect(compared([0], [[0, 0x9000n, 0x218n]]).unknownNotes).toEqual([rangeOfSize(0x1000n, 0x218n)]);
+    expect(compared([0, 1], [[0, 0x9000n, 0x218n]]).unknownNotes).toEqual([]);
+  });
+
+  test('are not compared without the CPUs of the machine', () => {
+    expect(compareState(x86, {})).toMatchObject({ missingCpus: null, missingNotes: null, unknownNotes: null, compared: { cpus: false } });
+  });
+});
+
 describe('CPUs', () => {
   const compare = (cpus: Parameters<typeof liveWith>[0]): StateDifference => compareState(image, liveWith(cpus));
 
   test('are compared thread by thread', () => {
     expect(compare({ 'cpu@0': cpu(0), 'cpu@4': cpu(4) })).toMatchObject({ missingCpus: [4, 5], extraCpus: [2, 3], changedCpus: [] });
+  });
+
+  test('come in the order of their ids, whatever the order of nodes and threads', () => {
+    const odd = { ...cpu(8), [SERVERS]: cells(9, 8) };
+    expect(compare({ 'cpu@8': odd, 'cpu@4': cpu(4), 'cpu@0': cpu(0), 'cpu@2': cpu(2) })).toMatchObject({ missingCpus: [4, 5, 8, 9] });
+    const nested = { ...cpu(4), [SERVERS]: cells(4, 20) };
+    expect(compare({ 'cpu@0': cpu(0), 'cpu@2': cpu(2), 'cpu@4': nested, 'cpu@8': cpu(8) }).missingCpus).toEqual([4, 8, 9, 20]);
+  });
+
+  test('below a node of another name are changed', () => {
+    expect(compare({ 'core@0': cpu(0), 'cpu@2': cpu(2) })).toMatchObject({ missingCpus: [], extraCpus: [], changedCpus: [0] });
   });
 
   test('whose nodes differ are changed, which does not keep an image from being current', () => {

@@ -34,6 +34,7 @@ describe('the room that is left', () => {
     const left = (slack: number, behind = 0): number | null =>
       capacityOf(imageWith(4096, [cpu(0, [prop('more', cells(1, 2, 3))]), cpu(1)], slack, behind)).cpus;
     expect([0, CPU_NODE - 4, CPU_NODE, 3 * CPU_NODE].map((slack) => left(slack))).toEqual([0, 0, 1, 3]);
+    expect(capacityOf(imageWith(4096, [cpu(0)], CPU_NODE)).cpus).toBe(1);
     // And in the rest of its segment.
     expect([left(0, CPU_NODE), left(CPU_NODE, 2 * CPU_NODE)]).toEqual([1, 3]);
   });

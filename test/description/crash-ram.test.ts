@@ -40,6 +40,7 @@ describe('the RAM of an elfcorehdr', () => {
     ['a gap', [load(MIB, 2n * MIB), load(2n * MIB + 0x1000n, 3n * MIB)], false],
     ['ranges that touch', [load(MIB, 2n * MIB), load(2n * MIB, 3n * MIB)], true],
     ['ranges that touch at 4 GiB', [load(MIB, 0x100000000n), load(0x100000000n, 0x200000000n)], true],
+    ['a range of 8 GiB and one behind it', [load(MIB, 0x200000000n), load(0x200000000n, 0x300000000n)], true],
     ['the same low bits, 4 GiB apart', [load(MIB, 2n * MIB), load(0x100200000n, 0x100300000n)], false],
     // The kernel's byte too many: the true end touches.
     ['one that is a byte too long, and the next', [load(MIB, 2n * MIB + 1n), load(2n * MIB, 3n * MIB)], true],
