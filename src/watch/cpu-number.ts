@@ -11,8 +11,7 @@ export interface NumberedCore {
   readonly threads: readonly number[];
   /** Whether the image's FDT has it. */
   readonly isKnown: boolean;
-  /** Whether nothing but its number says which CPU a new one is. */
-  readonly isAssumed: boolean;
+  /** What is said where nothing but its number says which CPU a new one is; else empty. */
   readonly assumption: string;
 }
 
@@ -29,19 +28,18 @@ const REMEDY = 'give --device-tree with the live tree, or tell the CPU by the id
  * @throws KdumpError `refused` when the number does not tell
  */
 export function coreOfNumber(image: KdumpImage, number: number, change: ChangeAction): NumberedCore {
-  const known = { isKnown: true, isAssumed: false, assumption: '' };
-  if (image.fdt === null) return { id: number, threads: [number], isKnown: false, isAssumed: false, assumption: '' };
+  if (image.fdt === null) return { id: number, threads: [number], isKnown: false, assumption: '' };
   const cores = knownCpus(image);
   if (image.architecture.cpuThreadsProperty === undefined) {
     // Which of them it is makes no difference to one that came; one that goes has to be told.
-    if (number < cores.length && change === 'add') return { id: number, threads: [], ...known };
+    if (number < cores.length && change === 'add') return { id: number, threads: [], isKnown: true, assumption: '' };
     throw refusedNumber(number, `${cores.length} CPUs in the FDT, which Linux numbers in an order of its own`);
   }
   const threads = cores.flatMap((core) => core.threads).sort((a, b) => a - b);
   if (threads.some((thread, index) => thread !== index))
     throw refusedNumber(number, 'threads in the FDT that are not numbered without a gap');
   const core = cores.find((each) => each.threads.includes(number));
-  if (core !== undefined) return { id: core.id, threads: core.threads, ...known };
+  if (core !== undefined) return { id: core.id, threads: core.threads, isKnown: true, assumption: '' };
   const width = cores[0]?.threads.length ?? 1;
   if (cores.some((each) => each.threads.length !== width)) throw refusedNumber(number, 'cores with different numbers of threads');
   const id = number - (number % width);
@@ -49,7 +47,6 @@ export function coreOfNumber(image: KdumpImage, number: number, change: ChangeAc
     id,
     threads: Array.from({ length: width }, (_, index) => id + index),
     isKnown: false,
-    isAssumed: true,
     assumption: `taken for thread ${number}, as Linux numbers CPUs that come in order; --device-tree makes sure`,
   };
 }
@@ -58,7 +55,7 @@ export function coreOfNumber(image: KdumpImage, number: number, change: ChangeAc
 export function coreNamed(image: KdumpImage, nodePath: string): NumberedCore {
   const name = nodePath.slice(nodePath.lastIndexOf('/') + 1);
   const core = knownCpus(image).find(({ node }) => node.name === name);
-  if (core !== undefined) return { id: core.id, threads: core.threads, isKnown: true, isAssumed: false, assumption: '' };
+  if (core !== undefined) return { id: core.id, threads: core.threads, isKnown: true, assumption: '' };
   const unit = /^[^@]+@([0-9a-f]{1,8})$/.exec(name)?.[1];
   if (unit === undefined) {
     throw new KdumpError('refused', 'the device tree node of the event is not that of a CPU', {
@@ -67,7 +64,7 @@ export function coreNamed(image: KdumpImage, nodePath: string): NumberedCore {
     });
   }
   const id = Number.parseInt(unit, 16);
-  return { id, threads: [id], isKnown: false, isAssumed: false, assumption: '' };
+  return { id, threads: [id], isKnown: false, assumption: '' };
 }
 
 function refusedNumber(number: number, found: string): KdumpError {

@@ -136,7 +136,7 @@ function resolveCpu(change: ChangeAction, event: UdevEvent, number: number, cont
     if (left.length > 0) return { outcome: 'nothing to do', reason: `its core stays as long as other threads do: ${left.join(', ')}` };
     for (const thread of core.threads) removedThreads.delete(thread);
   }
-  return { changes: [{ action: change, cpu: { id: core.id } }], isBlock: false, note: core.isAssumed ? core.assumption : '' };
+  return { changes: [{ action: change, cpu: { id: core.id } }], isBlock: false, note: core.assumption };
 }
 
 /** The tree says which CPUs there are, whatever number Linux gives them. */

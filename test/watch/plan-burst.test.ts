@@ -231,6 +231,27 @@ describe('reports', () => {
     expect(first).toMatch(/^refused: .*cannot add memory 0x0-0x7ffffff/);
   });
 
+  test('of a block that was plugged in say that nobody knows whether it is online, unless an event does', () => {
+    const unknown = 'applied: whether it is online is not known; --memory-blocks tells';
+    const blocks = (...actions: string[]): WatchEvent[] =>
+      new EventReader().push(Buffer.from(actions.map((action) => block(action, 33)).join('')));
+    expect(reported(blocks('add'))).toEqual([unknown]);
+    expect(reported(blocks('add', 'add'))).toEqual([unknown, 'nothing to do: line 1 says the same']);
+    expect(reported(blocks('add', 'online'))).toEqual(['applied: ', 'nothing to do: line 1 says the same']);
+  });
+
+  test('of events for which the image need not be looked at', () => {
+    const [synthetic, other] = [
+      { action: 'add', subsystem: 'memory', devicePath: '/devices/system/memory/memory33', nodePath: undefined, isSynthetic: true },
+      { action: 'add', subsystem: 'net', devicePath: '/devices/virtual/net/eth0', nodePath: undefined, isSynthetic: false },
+    ].map((udev): WatchEvent => ({ line: 1, text: 'text', source: 'udev', udev }));
+    const [first, second] = [reportWithoutImage(synthetic ?? expect.fail()), reportWithoutImage(other ?? expect.fail())];
+    expect(first).toMatchObject({ outcome: 'nothing to do', changes: [], reason: expect.stringMatching(/^a synthetic event, /) as string });
+    expect(second).toMatchObject({ outcome: 'ignored', changes: [], reason: 'neither a memory block nor a CPU comes or goes' });
+    expect([first, second].map((report) => reportToJson(report, undefined).synthetic)).toEqual([true, false]);
+    expect(reportToJson({ ...first, event: qmp('DIMM') }, undefined).synthetic).toBe(false);
+  });
+
   test('of what could not be read or meant go by whose fault it was', () => {
     expect(reported([told(new KdumpError('usage', 'unreadable')), told(new KdumpError('refused', 'not meant'))])).toEqual([
       'malformed: unreadable',
