@@ -12,8 +12,6 @@ const TESTS = {
   description: ['test/description/*.test.ts', 'test/check/*.test.ts', 'test/plan/{join-by-node,plan-cpus,plan-memory}.test.ts'],
   check: ['test/check/*.test.ts'],
   watch: ['test/watch/*.test.ts'],
-  plan: ['test/plan/*.test.ts', 'test/check/compare-state.test.ts'],
-  patch: ['test/patch/{apply,commit,prepare-plan,recover,target,target-files,undo,undo-order}.test.ts', 'test/journal/*.test.ts'],
 };
 
 const { values, positionals } = parseArgs({ options: { mutate: { type: 'string' } }, allowPositionals: true });
