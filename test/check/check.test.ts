@@ -24,7 +24,7 @@ const cpu = (threads: readonly number[]): Record<string, Uint8Array> => ({
 
 /** A sound image of aarch64, or of ppc64le that wants a purgatory, with RAM around the crashkernel range and cores of these threads. */
 function imageWith(cores: number[][] | null = [[0, 1, 2, 3]], programHeaders: ProgramHeader[] = []): KdumpImage {
-  const header = { name: 'elfcorehdr', address: 33n * MIB, memorySize: 0x10000n };
+  const header = { name: 'elfcorehdr', address: 33n * MIB, memsz: 0x10000n };
   const nodes = (cores ?? []).map((threads) =>
     node(`cpu@${threads[0] ?? 0}`, ...Object.entries(cpu(threads)).map(([name, value]) => prop(name, value))),
   );
@@ -49,7 +49,7 @@ function imageWith(cores: number[][] | null = [[0, 1, 2, 3]], programHeaders: Pr
       cores === null
         ? null
         : {
-            segment: { name: 'fdt', address: 34n * MIB, memorySize: 0x10000n },
+            segment: { name: 'fdt', address: 34n * MIB, memsz: 0x10000n },
             tree,
             facts: { elfcorehdr: null, initrd: null, crashKernelRanges: [], cmaRanges: [] },
           },

@@ -19,7 +19,7 @@ interface Parts {
   cpus?: Item[] | null;
   /** Free bytes inside the FDT's totalsize, all of this value. */
   slack?: [length: number, value: number];
-  segments?: { name: SegmentName; address: bigint; memorySize: bigint }[];
+  segments?: { name: SegmentName; address: bigint; memsz: bigint }[];
   /** Memory from address 0 on. */
   bytes?: Uint8Array;
 }
@@ -140,10 +140,10 @@ test('an FDT is compared as far as it is in use, and by its totalsize', () => {
 });
 
 describe('other segments', () => {
-  const segment = (name: SegmentName, address: bigint, memorySize: bigint): NonNullable<Parts['segments']>[number] => ({
+  const segment = (name: SegmentName, address: bigint, memsz: bigint): NonNullable<Parts['segments']>[number] => ({
     name,
     address,
-    memorySize,
+    memsz,
   });
   const segments = [segment('kernel', 0n, 16n), segment('initrd', 16n, 16n)];
 

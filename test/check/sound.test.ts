@@ -30,7 +30,7 @@ interface Parts {
   nodes: Item[];
   reservations: [bigint, bigint][];
   /** memsz of the elfcorehdr. */
-  memorySize: bigint;
+  memsz: bigint;
   slack: number;
   facts: Partial<NonNullable<KdumpImage['fdt']>['facts']>;
   more: (image: KdumpImage) => object;
@@ -44,7 +44,7 @@ function imageWith(change: (parts: Parts) => void): KdumpImage {
     cpus: [cpu(0, 0, 1), cpu(2, 2, 3)],
     nodes: [],
     reservations: [],
-    memorySize: 0x10000n,
+    memsz: 0x10000n,
     slack: 0x1000,
     facts: {},
     more: () => ({}),
@@ -58,8 +58,8 @@ function imageWith(change: (parts: Parts) => void): KdumpImage {
     Buffer.alloc(parts.slack),
   ]);
   bytes.writeUInt32BE(bytes.length, 4);
-  const segment = (name: string, address: bigint, memorySize: bigint): object => ({ name, address, memorySize });
-  const [header, fdt] = [segment('elfcorehdr', ELFCOREHDR, parts.memorySize), segment('fdt', FDT, 0x10000n)];
+  const segment = (name: string, address: bigint, memsz: bigint): object => ({ name, address, memsz });
+  const [header, fdt] = [segment('elfcorehdr', ELFCOREHDR, parts.memsz), segment('fdt', FDT, 0x10000n)];
   const purgatory = segment('purgatory', 37n * MIB, 0x10000n);
   const image = {
     architecture: architectureNamed(parts.name),
@@ -233,7 +233,7 @@ describe('the backup of low memory', () => {
 
 describe('segments', () => {
   const placed = (name: string, address: bigint) => (parts: Parts) => {
-    parts.more = ({ segments }) => ({ segments: [...segments, { name, address, memorySize: 0x10000n }] });
+    parts.more = ({ segments }) => ({ segments: [...segments, { name, address, memsz: 0x10000n }] });
   };
 
   test('lie in the crashkernel range', () => {
@@ -254,7 +254,7 @@ describe('segments', () => {
       found((parts) => {
         parts.more = ({ segments }) => ({
           crashKernel: null,
-          segments: [...segments, { name: 'kernel', address: 64n * MIB, memorySize: 0x10000n }],
+          segments: [...segments, { name: 'kernel', address: 64n * MIB, memsz: 0x10000n }],
         });
       }),
     ).toEqual([]);
@@ -362,16 +362,16 @@ describe('the CPUs of the FDT', () => {
 
 describe('the room that is left', () => {
   test('for memory', () => {
-    expect(found((parts) => (parts.memorySize = 64n + 56n * 6n - 1n))).toEqual([
+    expect(found((parts) => (parts.memsz = 64n + 56n * 6n - 1n))).toEqual([
       'warning elfcorehdr-full: no further memory range fits the elfcorehdr: reload the kdump image with a larger reservation before memory is added',
     ]);
-    expect(found((parts) => (parts.memorySize = 64n + 56n * 6n))).toEqual([]);
+    expect(found((parts) => (parts.memsz = 64n + 56n * 6n))).toEqual([]);
   });
 
   test('for CPUs', () => {
     const full = (parts: Parts): void => {
       parts.slack = 0;
-      parts.more = ({ fdt }) => ({ fdt: { ...fdt, segment: { ...fdt?.segment, memorySize: 0n } } });
+      parts.more = ({ fdt }) => ({ fdt: { ...fdt, segment: { ...fdt?.segment, memsz: 0n } } });
     };
     expect(found(full)).toEqual([
       'warning fdt-full: no further CPU node fits the FDT: reload the kdump image with a larger reservation before a CPU is added',

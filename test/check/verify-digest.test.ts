@@ -17,7 +17,7 @@ function imageWith(change: (bytes: Uint8Array) => void = () => undefined, region
   const segments = (['kernel', 'initrd', 'purgatory'] as const).map((name, index) => ({
     name,
     address: [KERNEL, INITRD, PURGATORY][index]?.start,
-    memorySize: name === 'purgatory' ? 64n : 16n,
+    memsz: name === 'purgatory' ? 64n : 16n,
   }));
   return { memory: memoryOf(bytes), segments, purgatory: { segment: segments[2], regions: { regions } } } as unknown as KdumpImage;
 }

@@ -11,20 +11,20 @@ const cpu = (id: number, more: Item[] = []): Item => node(`cpu@${id}`, prop('reg
 const CPU_NODE = 4 + 8 + (12 + 4) + (12 + 4) + 4;
 
 /** `slack` free bytes inside totalsize, `behind` bytes of the segment behind it. */
-function imageWith(memorySize: number, cpus: Item[] | null, slack = 0, behind = 0): KdumpImage {
+function imageWith(memsz: number, cpus: Item[] | null, slack = 0, behind = 0): KdumpImage {
   const contents = elfcorehdr([note(0x1000n), note(0x2000n), load(0n, 0x1000n)]);
-  const image = { architecture: architectureNamed('ppc64le'), elfcorehdr: { segment: { memorySize: BigInt(memorySize) }, contents } };
+  const image = { architecture: architectureNamed('ppc64le'), elfcorehdr: { segment: { memsz: BigInt(memsz) }, contents } };
   if (cpus === null) return { ...image, fdt: null } as unknown as KdumpImage;
   const tree = buildFdt([node('cpus', prop('#address-cells', cells(1)), ...cpus)]);
   const bytes = Buffer.concat([tree, Buffer.alloc(slack)]);
   bytes.writeUInt32BE(bytes.length, 4);
-  const segment = { memorySize: BigInt(behind === 0 ? 0 : bytes.length + behind) };
+  const segment = { memsz: BigInt(behind === 0 ? 0 : bytes.length + behind) };
   return { ...image, fdt: { tree: parseFdt(bytes), segment } } as unknown as KdumpImage;
 }
 
 describe('the room that is left', () => {
   test('in an elfcorehdr is counted in whole program headers', () => {
-    const left = (memorySize: number): number => capacityOf(imageWith(memorySize, null)).memoryRanges;
+    const left = (memsz: number): number => capacityOf(imageWith(memsz, null)).memoryRanges;
     expect([64 + 56 * 3, 64 + 56 * 4 - 1, 64 + 56 * 4, 64 + 56 * 10 + 55].map(left)).toEqual([0, 0, 1, 7]);
     // The table is larger than its segment: no room, not less than none.
     expect(left(64)).toBe(0);
