@@ -4,7 +4,7 @@ import { diffImages, isSame, memoryChanges, type ImageDifference } from '../../s
 import type { ProgramHeader } from '../../src/elf/records.js';
 import { parseFdt } from '../../src/fdt/fdt.js';
 import type { KdumpImage } from '../../src/image/image.js';
-import type { SegmentName } from '../../src/image/segment.js';
+import type { SegmentName } from '../../src/kexec/segment.js';
 import { formatRange, rangeOfSize } from '../../src/memory/range.js';
 import { buildFdt, cells, node, prop, type Item } from '../fdt/build.js';
 import { elfcorehdr, load, note } from '../helpers/elfcorehdr.js';
