@@ -1,4 +1,4 @@
-import { Parser } from 'binary-parser';
+import { Parser } from 'binary-parser/dist/binary_parser.js';
 import { dataView } from '../bytes/byte-order.js';
 import { hex, type KdumpError } from '../errors.js';
 import {

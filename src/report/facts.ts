@@ -53,7 +53,7 @@ function facts({ image, check }: ReportSubject): [string, Content][] {
     ['Architecture', `${architecture.name}, ${architecture.byteOrder === 'lsb' ? 'little' : 'big'} endian`],
     ['Page size', pageSize === null ? 'not known' : formatSize(pageSize)],
     ...optional('Model', model === undefined ? null : text(textOf(model))),
-    ...optional('Kernel command line', fdt === null || fdt.facts.bootargs === null ? null : text(fdt.facts.bootargs)),
+    ...optional('Kernel command line', fdt?.facts.bootargs == null ? null : text(fdt.facts.bootargs)),
     [
       crashKernelRanges.length > 1 ? 'Crashkernel ranges' : 'Crashkernel range',
       crashKernelRanges.length === 0

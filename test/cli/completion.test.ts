@@ -25,7 +25,7 @@ beforeAll(() => {
 function shell(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string {
   const { status, stdout, stderr } = spawnSync(program, args, {
     cwd: files,
-    env: { PATH: process.env['PATH'], HOME: folder, TERM: 'xterm', LC_ALL: 'C.UTF-8', ...env },
+    env: { PATH: process.env.PATH, HOME: folder, TERM: 'xterm', LC_ALL: 'C.UTF-8', ...env },
     encoding: 'utf8',
     timeout: 30_000,
   });
@@ -116,7 +116,7 @@ describe.skipIf(!has('bash'))('bash', () => {
     const { stdout } = spawnSync('script', ['-qec', `bash --rcfile ${rc} -i`, '/dev/null'], {
       input: 'kdump-hotplug ins\timag\t\nexit\n',
       cwd: files,
-      env: { PATH: process.env['PATH'], HOME: folder, TERM: 'dumb' },
+      env: { PATH: process.env.PATH, HOME: folder, TERM: 'dumb' },
       encoding: 'utf8',
       timeout: 30_000,
     });

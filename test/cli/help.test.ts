@@ -126,7 +126,7 @@ describe('the examples are true', () => {
     const inShell = (command: string): ReturnType<typeof spawnSync> =>
       spawnSync('bash', ['-c', command], {
         cwd: directory,
-        env: { HOME: directory, PATH: `${join(directory, 'bin')}:${process.env['PATH'] ?? ''}` },
+        env: { HOME: directory, PATH: `${join(directory, 'bin')}:${process.env.PATH ?? ''}` },
         encoding: 'utf8',
       });
     // What the examples of other commands make.

@@ -53,8 +53,8 @@ describe('inspect --json', () => {
       capacity: 'object',
       findings: 'array',
     });
-    expectKeys(image['crashKernel'], { start: 'string', size: 'number' });
-    for (const segment of image['segments'] as Json[]) {
+    expectKeys(image.crashKernel, { start: 'string', size: 'number' });
+    for (const segment of image.segments as Json[]) {
       expectKeys(segment, {
         name: 'string',
         address: 'string',
@@ -63,7 +63,7 @@ describe('inspect --json', () => {
         fileOffset: 'number|null',
       });
     }
-    expectKeys(image['elfcorehdr'], {
+    expectKeys(image.elfcorehdr, {
       address: 'string',
       memsz: 'number',
       usedSize: 'number',
@@ -74,11 +74,11 @@ describe('inspect --json', () => {
       memory: 'array',
       totalMemory: 'number',
     });
-    for (const range of (image['elfcorehdr'] as { memory: Json[] }).memory) {
+    for (const range of (image.elfcorehdr as { memory: Json[] }).memory) {
       expectKeys(range, { start: 'string', size: 'number', kind: 'string', fileOffset: 'number|null' });
     }
-    expectKeys((image['elfcorehdr'] as Json)['vmcoreinfo'], { address: 'string', size: 'number' });
-    expectKeys(image['fdt'], {
+    expectKeys((image.elfcorehdr as Json).vmcoreinfo, { address: 'string', size: 'number' });
+    expectKeys(image.fdt, {
       address: 'string',
       memsz: 'number',
       totalSize: 'number',
@@ -88,9 +88,9 @@ describe('inspect --json', () => {
       bootargs: 'string|null',
       cpus: 'array',
     });
-    for (const cpu of (image['fdt'] as { cpus: Json[] }).cpus) expectKeys(cpu, { name: 'string', id: 'number', threads: 'array' });
-    expectKeys(image['purgatory'], { digest: 'string', covers: 'array' });
-    expectKeys(image['capacity'], { memoryRanges: 'number', cpus: 'number|null' });
+    for (const cpu of (image.fdt as { cpus: Json[] }).cpus) expectKeys(cpu, { name: 'string', id: 'number', threads: 'array' });
+    expectKeys(image.purgatory, { digest: 'string', covers: 'array' });
+    expectKeys(image.capacity, { memoryRanges: 'number', cpus: 'number|null' });
   });
 
   test('values of the 64K guest, read off its captures', () => {
@@ -151,10 +151,10 @@ describe.each(['plan', 'apply'])('%s --json', (command) => {
       ],
       digest: 'unaffected',
     });
-    for (const segment of plan['segments'] as Json[]) {
+    for (const segment of plan.segments as Json[]) {
       expectKeys(segment, { name: 'string', changed: 'boolean', bytesChanged: 'number', sha256Before: 'string', sha256After: 'string' });
-      expect(segment['sha256Before']).toMatch(/^[0-9a-f]{64}$/);
-      expect(segment['sha256After']).not.toBe(segment['sha256Before']);
+      expect(segment.sha256Before).toMatch(/^[0-9a-f]{64}$/);
+      expect(segment.sha256After).not.toBe(segment.sha256Before);
     }
     expect(readFileSync(path).equals(readFileSync(IMAGE))).toBe(command === 'plan');
   });

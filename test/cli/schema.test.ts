@@ -81,7 +81,7 @@ describe('inspect, capture, pack', () => {
     const image = build(partsOf('x86_64'));
     const raw = valid('inspect', ['inspect', ramFile(join(folder, 'x86_64.ram'), [image]).path]);
     expect(raw).toMatchObject({ format: 'raw', entry: null });
-    expect(raw['provenance']).not.toEqual([]);
+    expect(raw.provenance).not.toEqual([]);
     const core = coreFile(join(folder, 'x86_64.core'), image, [{ address: 0n, size: 0x4000000n, offset: 0x1000 }]).path;
     expect(valid('inspect', ['inspect', core])).toMatchObject({ format: 'elf-core' });
     valid('inspect', ['capture', core, '-o', join(folder, 'captured.kdump')]);
@@ -199,18 +199,18 @@ describe('the schemas', () => {
   const planned = runHere(['plan', fixtureImage('ppc64le-64k'), '--add-memory', '0x80000000+256M', '--json']).stdout;
   /** One change to a valid document, and the place that is wrong then. */
   test.each<[Name, string, string, (document: never) => void]>([
-    ['inspect', inspected, '/crashKernel', (it: { crashKernel: Json }) => delete it.crashKernel['size']],
+    ['inspect', inspected, '/crashKernel', (it: { crashKernel: Json }) => delete it.crashKernel.size],
     ['inspect', inspected, '/entry', (it: { entry: unknown }) => (it.entry = 0x1000)],
     ['inspect', inspected, '/entry', (it: { entry: unknown }) => (it.entry = '0X1000')],
     ['inspect', inspected, '/entry', (it: { entry: unknown }) => (it.entry = '0x01000')],
     ['inspect', inspected, '/entry', (it: { entry: unknown }) => (it.entry = '0x10000000000000000')],
-    ['inspect', inspected, '/crashKernel', (it: { crashKernel: Json }) => (it.crashKernel['size'] = 2 ** 53)],
-    ['inspect', inspected, '/crashKernel', (it: { crashKernel: Json }) => (it.crashKernel['size'] = '0x1fffffffffffff')],
-    ['inspect', inspected, '', (it: Json) => (it['sections'] = [])],
-    ['inspect', inspected, '/segments/0/name', (it: { segments: Json[] }) => ((it.segments[0] as Json)['name'] = 'ramdisk')],
-    ['plan', planned, '/changes/0', (it: { changes: Json[] }) => ((it.changes[0] as Json)['reason'] = 'although it was made')],
-    ['plan', planned, '/changes/0', (it: { changes: Json[] }) => ((it.changes[0] as Json)['cpu'] = { id: 1 })],
-    ['plan', planned, '/segments/0/sha256After', (it: { segments: Json[] }) => ((it.segments[0] as Json)['sha256After'] = 'AB')],
+    ['inspect', inspected, '/crashKernel', (it: { crashKernel: Json }) => (it.crashKernel.size = 2 ** 53)],
+    ['inspect', inspected, '/crashKernel', (it: { crashKernel: Json }) => (it.crashKernel.size = '0x1fffffffffffff')],
+    ['inspect', inspected, '', (it: Json) => (it.sections = [])],
+    ['inspect', inspected, '/segments/0/name', (it: { segments: Json[] }) => ((it.segments[0] as Json).name = 'ramdisk')],
+    ['plan', planned, '/changes/0', (it: { changes: Json[] }) => ((it.changes[0] as Json).reason = 'although it was made')],
+    ['plan', planned, '/changes/0', (it: { changes: Json[] }) => ((it.changes[0] as Json).cpu = { id: 1 })],
+    ['plan', planned, '/segments/0/sha256After', (it: { segments: Json[] }) => ((it.segments[0] as Json).sha256After = 'AB')],
   ])('%s: a mistake is found', (name, text, place, mistake) => {
     const document = JSON.parse(text) as never;
     expect(errorsOf(name, document)).toEqual([]);
@@ -310,8 +310,8 @@ test('every code of a finding seen here is in docs/findings.md', () => {
 test('the schema of inspect knows every container and architecture, and docs/containers.md every container', () => {
   const { properties } = schemaOf('inspect');
   const formats = Object.keys(FORMAT_NAMES);
-  expect(properties?.['format']?.enum).toEqual(formats);
-  expect(properties?.['architecture']?.enum).toEqual(architectures.map(({ name }) => name));
+  expect(properties?.format?.enum).toEqual(formats);
+  expect(properties?.architecture?.enum).toEqual(architectures.map(({ name }) => name));
   const page = readFileSync(join(DOCS, 'containers.md'), 'utf8');
   for (const format of formats) expect(page).toContain(`| \`${format}\``);
 });

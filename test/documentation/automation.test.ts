@@ -69,7 +69,7 @@ describe.each(names('workflows'))('workflow %s', (name) => {
 
 test('tests run on each Node that the package is tried with', () => {
   const { jobs } = yaml('workflows/ci.yml') as Workflow;
-  expect(jobs['test']?.strategy?.matrix.node).toEqual(NODES);
+  expect(jobs.test?.strategy?.matrix.node).toEqual(NODES);
 });
 
 describe.each(names('ISSUE_TEMPLATE'))('issue form %s', (name) => {
@@ -87,8 +87,8 @@ describe.each(names('ISSUE_TEMPLATE'))('issue form %s', (name) => {
     for (const { type, id, attributes } of fields) {
       expect(['input', 'textarea', 'dropdown', 'checkboxes']).toContain(type);
       expect(id).toMatch(/^[\w-]+$/);
-      expect(attributes['label']).toMatch(/./);
-      expect(Array.isArray(attributes['options'])).toBe(type === 'dropdown' || type === 'checkboxes');
+      expect(attributes.label).toMatch(/./);
+      expect(Array.isArray(attributes.options)).toBe(type === 'dropdown' || type === 'checkboxes');
     }
   });
 });

@@ -102,7 +102,7 @@ export class FakeQemu {
       this.running = execute === 'cont';
       this.event(this.running ? 'RESUME' : 'STOP');
     }
-    const property = `${given['path'] ?? ''}.${given['property'] ?? ''}`;
+    const property = `${given.path ?? ''}.${given.property ?? ''}`;
     if (execute === 'query-status') reply({ return: { running: this.running, status: this.running ? 'running' : 'paused' } });
     else if (execute !== 'qom-get') reply({ return: this.answers[execute] ?? {} });
     else if (property in this.properties) reply({ return: this.properties[property] ?? null });

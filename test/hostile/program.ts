@@ -20,7 +20,7 @@ export function expectRefused(
   path: string,
   args: readonly string[],
   status: number,
-  words: RegExp = /./,
+  words = /./,
   surroundings: Parameters<typeof runHere>[1] = {},
 ): RunResult {
   const before = stateOf(path);
@@ -33,7 +33,7 @@ export function expectRefused(
 }
 
 /** As {@link expectRefused}, for reading and for writing. */
-export function expectDamaged(path: string, words: RegExp = /./, more: readonly string[] = []): void {
+export function expectDamaged(path: string, words = /./, more: readonly string[] = []): void {
   expectRefused(path, ['inspect', path, ...more], 3, words);
   expectRefused(path, ['apply', path, ...more, '--add-memory', '0x80000000+256M'], 3, words);
 }

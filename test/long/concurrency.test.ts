@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
-import { fileURLToPath } from 'node:url';
 import { copyOf } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
 import { runHere } from '../helpers/run-here.js';

@@ -10,7 +10,11 @@ import { runHere } from '../helpers/run-here.js';
 const folder = scratchFolder();
 const ADD = ['--add-memory', '0x80000000+256M'];
 
-type Call = { readonly call: 'write' | 'sync' | 'read'; readonly position: number; readonly length: number };
+interface Call {
+  readonly call: 'write' | 'sync' | 'read';
+  readonly position: number;
+  readonly length: number;
+}
 
 /** The real file system, which notes what is done to the image, and where a test can step in. */
 class Recorder {

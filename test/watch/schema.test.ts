@@ -74,15 +74,15 @@ test('what was seen by --qmp, with the pause', () => {
 });
 
 test.each<[string, (document: Document) => void]>([
-  ['/write', (it) => (it['write'] = null)],
-  ['/outcome', (it) => (it['outcome'] = 'done')],
-  ['/code', (it) => (it['outcome'] = 'refused')],
-  ['/kind', (it) => (it['kind'] = 'io')],
-  ['/changes', (it) => (it['changes'] = [])],
-  ['/changes/0', (it) => (it['changes'] = [{ action: 'add', made: true, memory: { start: '0x0', size: 1 } }])],
-  ['', (it) => (it['seen'] = 1)],
-  ['', (it) => delete it['reason']],
-  ['', (it) => delete it['code']],
+  ['/write', (it) => (it.write = null)],
+  ['/outcome', (it) => (it.outcome = 'done')],
+  ['/code', (it) => (it.outcome = 'refused')],
+  ['/kind', (it) => (it.kind = 'io')],
+  ['/changes', (it) => (it.changes = [])],
+  ['/changes/0', (it) => (it.changes = [{ action: 'add', made: true, memory: { start: '0x0', size: 1 } }])],
+  ['', (it) => (it.seen = 1)],
+  ['', (it) => delete it.reason],
+  ['', (it) => delete it.code],
 ])('a mistake at %j is found', (place, mistake) => {
   const [document] = watched(udev('online', 'memory9'));
   mistake(document as Document);

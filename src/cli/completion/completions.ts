@@ -46,7 +46,7 @@ export function completionsOf(command: Command): CommandCompletion {
 function valuesOfOption({ argChoices, flags }: Option): Values {
   if (argChoices !== undefined) return argChoices;
   const [, name = ''] = /[<[](.*)[>\]]/.exec(flags) ?? [];
-  if (/^dir/.test(name)) return 'directories';
+  if (name.startsWith('dir')) return 'directories';
   return /^(file|path|image|socket)$/.test(name) ? 'files' : null;
 }
 

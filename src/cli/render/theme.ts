@@ -56,9 +56,9 @@ function isUtf8({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): boolean {
 function colorLevel(choice: ColorChoice, environment: NodeJS.ProcessEnv, isTerminal: boolean): Level {
   if (choice === 'never') return 0;
   if (choice === 'always') return supportedLevel();
-  const forced = environment['FORCE_COLOR'];
+  const forced = environment.FORCE_COLOR;
   if (forced !== undefined && forced !== '' && forced !== '0' && forced !== 'false') return supportedLevel();
-  if ((environment['NO_COLOR'] ?? '') !== '' || forced === '0' || forced === 'false' || environment['TERM'] === 'dumb') return 0;
+  if ((environment.NO_COLOR ?? '') !== '' || forced === '0' || forced === 'false' || environment.TERM === 'dumb') return 0;
   return isTerminal ? supportedLevel() : 0;
 }
 

@@ -50,8 +50,8 @@ export class PropertyLists {
   copy({ start, size }: PropertyList, nameOffsets: readonly number[], bytes: Uint8Array, view: DataView, position: number): void {
     bytes.set(this.bytes.subarray(start, start + size), position);
     let at = position;
-    for (let i = 0; i < nameOffsets.length; i += 1) {
-      view.setUint32(at + 8, nameOffsets[i] as number);
+    for (const nameOffset of nameOffsets) {
+      view.setUint32(at + 8, nameOffset);
       at += PROPERTY_HEADER_SIZE + padded(view.getUint32(at + 4));
     }
   }
