@@ -4,7 +4,7 @@
  */
 export const ERROR_CODES = {
   usage: ['usage'],
-  input: ['input'],
+  input: ['input', 'not-loaded'],
   refused: ['refused', 'no-room'],
   io: [
     'io',

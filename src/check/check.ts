@@ -7,7 +7,9 @@ import { ADDRESS_SPACE_END, formatRange, intersection, sizeOf, type Range } from
 import { subtract } from '../memory/range-set.js';
 import { idList } from '../text/id-list.js';
 import { formatSize } from '../text/numbers.js';
+import { stateOfKernel } from '../machine/kernel-state.js';
 import type { Finding } from './finding.js';
+import { kernelFindings, notLoaded } from './kernel-word.js';
 import { NO_CORES, compareCpuNodes, type CoreDifference } from './compare-cpus.js';
 import { crashKernelOf, otherBoot } from './crash-kernel.js';
 import { compareState, comparedWith, isCurrent, leftOutDeviceMemory, missingResources, type StateDifference } from './compare-state.js';
@@ -26,11 +28,13 @@ export interface CheckResult extends StateDifference {
 }
 
 /**
- * Whether an image is sound, and whether it matches a machine. Reads every segment that the purgatory's digest covers.
+ * Whether an image is sound, and whether it matches a machine: the one that is given, and as far as that says nothing, the one that the kernel tells in
+ * whose memory the image lies. Reads every segment that the purgatory's digest covers.
  *
  * @throws KdumpError `input` when the image or the state is damaged
  */
-export function checkImage(image: KdumpImage, state: MachineState): CheckResult {
+export function checkImage(image: KdumpImage, given: MachineState): CheckResult {
+  const state = stateOfKernel(image.kernel, given);
   const digest = verifyDigest(image);
   const boot = otherBootFindings(image, state);
   const sound = [
@@ -41,10 +45,11 @@ export function checkImage(image: KdumpImage, state: MachineState): CheckResult 
   return {
     ...difference,
     sound: sound.every(({ severity }) => severity !== 'error'),
-    current: boot.length > 0 ? false : isCurrent(difference),
+    current: boot.length > 0 || notLoaded(image) !== null ? false : isCurrent(difference),
     digest,
     findings: [
       ...sound,
+      ...kernelFindings(image, given),
       ...boot,
       ...differenceFindings(image, difference, state),
       ...leftOutFindings(image, state),

@@ -66,7 +66,8 @@ function opened<T extends { readonly image: KdumpImage }>(
   const likely = openOptions.crashKernel ?? openOptions.crashKernelRanges?.at(-1);
   const result = progress.during(searching(fileSystem, path, likely), () => open(openOptions));
   if (result.image.isInterrupted === true) console.note(`a patch of ${printable(path)} was interrupted; this is what recover makes of it`);
-  const isSearched = result.image.format !== 'packed' && options.kexecLog === undefined && options.crashKernel === undefined;
+  const isSearched =
+    result.image.format !== 'packed' && result.image.kernel === null && options.kexecLog === undefined && options.crashKernel === undefined;
   if (isSearched && place !== null) sayWhere(console, result.image, place);
   else if (isSearched && options.machine?.iomem !== undefined) {
     console.detail('all memory was searched: the memory map names no crashkernel range; --device-tree does on ppc64');
@@ -89,6 +90,8 @@ function openOptionsAt(fileSystem: FileSystem, path: string, options: ImageOptio
     ...(map === undefined ? {} : { map }),
     ...(crashKernel === undefined ? {} : { crashKernel }),
     ...(place === null ? {} : { crashKernelRanges: place.ranges }),
+    // Whether this machine has an image loaded its sysfs says.
+    ...(path === KCORE ? { asksKernel: false } : {}),
     ...(kexecLog === undefined ? {} : { segmentTable: readKexecLog(fileSystem, kexecLog) }),
   };
 }

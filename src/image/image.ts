@@ -1,6 +1,7 @@
 import type { Architecture } from '../arch/architecture.js';
 import type { Elfcorehdr } from '../elf/elfcorehdr.js';
 import type { Fdt } from '../fdt/fdt.js';
+import type { RunningKernel } from '../kernel/running-kernel.js';
 import type { KdumpFdtFacts } from './chosen.js';
 import type { Range } from '../memory/range.js';
 import type { PhysicalMemory } from '../memory-source/file-memory.js';
@@ -32,6 +33,10 @@ export interface KdumpImage {
   readonly purgatory: { readonly segment: Segment; readonly regions: RegionTable | null; readonly hasForeignTable: boolean } | null;
   /** Whether `segments` is the whole table; false when they were found by their content, which may have missed one. */
   readonly isComplete: boolean;
+  /** The kernel in whose memory the image lies; null where there is none, or it cannot be read. @internal */
+  readonly kernel: RunningKernel | null;
+  /** Why it cannot be read, so that nobody knows whether the image is loaded; null where it can, and where it is not asked: of packed images. */
+  readonly kernelUnknown: string | null;
   /** How each thing that is not stated anywhere was derived. */
   readonly provenance: readonly string[];
   /** Whether a patch of the file was interrupted: this is what `recover` will make of it. Null where its journal could not be looked for. */

@@ -6,6 +6,7 @@ import type { Fdt } from '../fdt/fdt.js';
 import type { FileSystem } from '../file/file-system.js';
 import type { InputFile } from '../file/input-file.js';
 import { readCommitted } from '../journal/read-committed.js';
+import { findRunningKernel, type RunningKernel } from '../kernel/running-kernel.js';
 import { containsAddress, formatRange, type Range } from '../memory/range.js';
 import { distinct } from '../memory/range-set.js';
 import type { Mapping } from '../text/numbers.js';
@@ -13,6 +14,7 @@ import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
 import { elfCoreMemory } from '../container/elf-core.js';
 import { findImage } from './find/find.js';
+import { scanPages, type Candidates } from './find/scan.js';
 import { imageInTable } from './find/find-in-table.js';
 import type { FoundImage } from './find/found-image.js';
 import type { KdumpImage } from './image.js';
@@ -43,13 +45,18 @@ export interface OpenImageOptions {
   crashKernelRanges?: readonly Range[];
   /** The segment table of `kexec -d` or the kernel's log, instead of looking. */
   segmentTable?: KexecLog;
+  /** false: the kernel in the memory is not asked which image is loaded; the caller knows. */
+  asksKernel?: boolean;
 }
 
 /**
  * Opens the kdump image in the file at `path` for reading, in its last committed state: while another process patches it this waits, and what an
  * interrupted patch left half done is read as it was before. Close it with {@link closeImage}.
  *
- * @throws KdumpError `input` when the file holds none, or more than one, or a damaged one; `usage` when options contradict the container; `io`
+ * In memory, the kernel that runs there says which image is loaded. Only where it cannot be read, or options say more, the image is found by content.
+ *
+ * @throws KdumpError `input` when the file holds none, or more than one, or a damaged one, with code `not-loaded` when the kernel in the memory has
+ *   none loaded; `usage` when options contradict the container; `io`
  */
 export function openImage(fileSystem: FileSystem, path: string, options: OpenImageOptions = {}): KdumpImage {
   return readCommitted(fileSystem, path, (file) => readImage(file, options));
@@ -87,18 +94,66 @@ function read(file: InputFile, options: OpenImageOptions): KdumpImage {
       throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
     const packed = readPacked(file);
     const description = readDescription(packed.memory, packed.segments);
-    return describe(format, packed.memory, { ...packed, description, crashKernel: null, isComplete: true, provenance: [] }, options);
+    const image = { ...packed, description, crashKernel: null, isComplete: true, provenance: [] };
+    return describe(format, packed.memory, image, NOT_ASKED, options);
   }
   const memory = MEMORY_OF[format](file, options);
-  const found = options.segmentTable === undefined ? search(memory, options, format !== 'raw') : imageInTable(memory, options.segmentTable);
-  return describe(format, memory, found, options);
+  // Where all memory may have to be looked through for an image, it is done once.
+  const isAnywhere = options.segmentTable === undefined && options.crashKernel === undefined && options.crashKernelRanges === undefined;
+  const candidates = isAnywhere ? scanPages(memory, undefined) : undefined;
+  const word = options.asksKernel === false ? NOT_ASKED : askKernel(memory, candidates?.vmcoreinfos);
+  return describe(format, memory, imageIn(memory, word, candidates, options, format !== 'raw'), word, options);
+}
+
+type KernelWord = Pick<KdumpImage, 'kernel' | 'kernelUnknown'>;
+
+const NOT_ASKED: KernelWord = { kernel: null, kernelUnknown: null };
+
+function askKernel(memory: PhysicalMemory, notes: readonly bigint[] | undefined): KernelWord {
+  try {
+    return { kernel: findRunningKernel(memory, notes), kernelUnknown: null };
+  } catch (error) {
+    if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
+    const { problem, details } = error;
+    return { kernel: null, kernelUnknown: details.found === undefined ? problem : `${problem}: ${details.found}` };
+  }
+}
+
+/** What options say of the place counts most, then the kernel's word, then the content of the memory. */
+function imageIn(
+  memory: PhysicalMemory,
+  { kernel }: KernelWord,
+  candidates: Candidates | undefined,
+  options: OpenImageOptions,
+  isPlaced: boolean,
+): FoundImage {
+  if (options.segmentTable !== undefined) return imageInTable(memory, options.segmentTable);
+  if (kernel === null || options.crashKernel !== undefined) return search(memory, candidates, options, isPlaced);
+  const loaded = loadedImage(memory, kernel);
+  return imageInTable(memory, { segments: loaded.segments, entry: loaded.entry }, `kexec_crash_image of Linux ${kernel.info.release}`);
+}
+
+/** @throws KdumpError `input` with code `not-loaded` */
+function loadedImage(memory: PhysicalMemory, { loadedImage: loaded, info }: RunningKernel): NonNullable<RunningKernel['loadedImage']> {
+  if (loaded !== null) return loaded;
+  throw new KdumpError('input', 'no kdump image is loaded', {
+    code: 'not-loaded',
+    file: memory.path,
+    found: `kexec_crash_image of Linux ${info.release}, which runs in this memory, is null`,
+    remedy: 'load one in the guest: start the kdump service, or kexec -p',
+  });
 }
 
 /** Looks where the machine has its crashkernel range, and only where nothing is there through all memory. */
-function search(memory: PhysicalMemory, { crashKernel, crashKernelRanges = [] }: OpenImageOptions, isPlaced: boolean): FoundImage {
+function search(
+  memory: PhysicalMemory,
+  candidates: Candidates | undefined,
+  { crashKernel, crashKernelRanges = [] }: OpenImageOptions,
+  isPlaced: boolean,
+): FoundImage {
   // A second range is below the one that holds the segments (reserve_crashkernel_generic() in kernel/crash_reserve.c).
   const likely = crashKernelRanges.at(-1);
-  if (crashKernel !== undefined || likely === undefined) return findImage(memory, crashKernel, isPlaced);
+  if (crashKernel !== undefined || likely === undefined) return findImage(memory, crashKernel, isPlaced, candidates);
   try {
     return findImage(memory, likely);
   } catch (error) {
@@ -111,7 +166,7 @@ function search(memory: PhysicalMemory, { crashKernel, crashKernelRanges = [] }:
   }
 }
 
-function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage, options: OpenImageOptions): KdumpImage {
+function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage, word: KernelWord, options: OpenImageOptions): KdumpImage {
   const segments = checkedSegments(found.segments);
   const segmentAt = (address: bigint): Segment => segments.find((segment) => segment.address === address) as Segment;
   const { contents } = found.description.elfcorehdr;
@@ -127,7 +182,12 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
   const elfcorehdr = { segment: segmentAt(found.description.elfcorehdr.address), contents };
   const fdt = found.description.fdt === null ? null : fdtOf(segmentAt(found.description.fdt.address), found.description.fdt.tree);
   const purgatory = segments.find(({ name }) => name === 'purgatory');
-  const { crashKernel, crashKernelRanges } = crashKernelsOf(found, fdt, elfcorehdr, options.crashKernelRanges ?? []);
+  const { crashKernel, crashKernelRanges } = crashKernelsOf(
+    found,
+    fdt,
+    elfcorehdr,
+    options.crashKernelRanges ?? word.kernel?.crashKernelRanges ?? [],
+  );
   return {
     format,
     architecture,
@@ -141,6 +201,7 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     fdt,
     purgatory: purgatory === undefined ? null : purgatoryOf(memory, purgatory, segments, crashKernel, byteOrder),
     isComplete: found.isComplete,
+    ...word,
     provenance: found.provenance,
     isInterrupted: memory.file.isInterrupted,
   };

@@ -43,6 +43,10 @@ export class PhysicalPages {
     return page.subarray(Number(address - start));
   }
 
+  forget(): void {
+    this.pages.clear();
+  }
+
   u64(address: bigint): bigint {
     return dataView(this.rest(address)).getBigUint64(0, this.order === 'lsb');
   }
@@ -62,6 +66,11 @@ export class KernelMemory {
   constructor(pages: PhysicalPages, translate: Translation) {
     this.pages = pages;
     this.translate = translate;
+  }
+
+  /** Reads everything anew from now on. */
+  forget(): void {
+    this.pages.forget();
   }
 
   get isLittleEndian(): boolean {

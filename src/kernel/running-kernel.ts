@@ -32,6 +32,8 @@ export const SYMBOLS = [
 ] as const;
 type SymbolName = (typeof SYMBOLS)[number];
 
+/** Of one kernel there is one; each that another boot left costs a look at that kernel. */
+const MAX_NOTES = 16;
 const MAX_BTF = 32 << 20;
 /** Resources are nested a few levels deep. */
 const MAX_LEVELS = 64;
@@ -102,9 +104,15 @@ export class RunningKernel {
     return address === 0n ? null : readLoadedImage(this.layouts, address, this.crashKernelRanges);
   }
 
-  /** Whether the kernel is at its image just now: loads, unloads or updates it (kexec_trylock() in kernel/kexec_internal.h). */
-  get isKexecLocked(): boolean {
-    return this.memory.u32(required(this.symbols, '__kexec_lock')) !== 0;
+  /** Whether the kernel is at its image just now: loads, unloads or updates it (kexec_trylock() in kernel/kexec_internal.h); null where unknown. */
+  get isKexecLocked(): boolean | null {
+    const address = this.symbols.get('__kexec_lock');
+    return address === undefined ? null : this.memory.u32(address) !== 0;
+  }
+
+  /** From now on everything is read anew: memory that is in use changes. */
+  lookAgain(): void {
+    this.memory.forget();
   }
 
   get cpus(): KernelCpus {
@@ -157,13 +165,20 @@ export class RunningKernel {
 /**
  * The kernel that runs in `memory`.
  *
- * @param noteAt where its vmcoreinfo note is, physical, where that is known; else all memory is looked through for notes
+ * @param notes where vmcoreinfo notes are, physical, where that is known; else all memory is looked through for them
  * @throws KdumpError `input` when there is none, none can be read, or more than one can
  */
-export function findRunningKernel(source: MemorySource, noteAt?: bigint): RunningKernel {
-  const notes = noteAt === undefined ? findVmcoreinfo(source) : [vmcoreinfoAt(source, noteAt)].filter((note) => note !== undefined);
+export function findRunningKernel(source: MemorySource, notes: readonly bigint[] = findVmcoreinfo(source)): RunningKernel {
+  if (notes.length > MAX_NOTES) {
+    throw new KdumpError('input', 'memory holds more vmcoreinfo notes than boots leave', {
+      found: String(notes.length),
+      expected: `at most ${MAX_NOTES}`,
+    });
+  }
   const rejected: KdumpError[] = [];
-  const found = notes.flatMap((info) => {
+  const found = notes.flatMap((address) => {
+    const info = vmcoreinfoAt(source, address);
+    if (info === undefined) return [];
     try {
       return [RunningKernel.open(source, info)];
     } catch (error) {

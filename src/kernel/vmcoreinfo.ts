@@ -1,4 +1,3 @@
-import { KdumpError } from '../errors.js';
 import { alignUp } from '../bytes/align.js';
 import { dataView, type ByteOrder } from '../bytes/byte-order.js';
 import { SMALLEST_PAGE, rangeOfSize } from '../memory/range.js';
@@ -10,8 +9,6 @@ const NAME_AT = 12;
 const TEXT_AT = 24;
 /** VMCOREINFO_BYTES is a page, of 64 KiB at most. */
 const LONGEST_TEXT = 0x10000;
-/** Of one kernel there is one; each that another boot left costs a look at that kernel. */
-const MAX_NOTES = 16;
 const PAGE = Number(SMALLEST_PAGE);
 const LINE = /^([A-Za-z][\w-]*)(?:\(([^()]*)\))?=(.*)$/;
 
@@ -78,27 +75,16 @@ function small(text: string | undefined): number | undefined {
 }
 
 /**
- * The vmcoreinfo notes in `memory`, which begin on a page: a kernel makes its own at boot (crash_save_vmcoreinfo_init() in kernel/vmcore_info.c), and
+ * Where vmcoreinfo notes may begin in `memory`, on pages: a kernel makes its own at boot (crash_save_vmcoreinfo_init() in kernel/vmcore_info.c), and
  * memory may hold those of boots before. All memory is looked through.
- *
- * @throws KdumpError `input` when there are more than boots leave
  */
-export function findVmcoreinfo(memory: MemorySource): Vmcoreinfo[] {
-  const found: Vmcoreinfo[] = [];
+export function findVmcoreinfo(memory: MemorySource): bigint[] {
+  const found: bigint[] = [];
   for (const { address: first, fileSize } of memory.extents) {
     const range = { start: alignUp(first, SMALLEST_PAGE), end: first + fileSize };
     if (range.start >= range.end) continue;
     for (const { address, bytes } of memory.chunks(range)) {
-      const view = dataView(bytes);
-      for (let at = 0; at + TEXT_AT <= bytes.length; at += PAGE) {
-        const size = view.getUint32(at, true);
-        if ((size !== NAME.length && size !== NAME.length << 24) || !isNote(bytes, at)) continue;
-        const note = vmcoreinfoAt(memory, address + BigInt(at));
-        if (note !== undefined) found.push(note);
-        if (found.length > MAX_NOTES) {
-          throw new KdumpError('input', 'memory holds more vmcoreinfo notes than boots leave', { expected: `at most ${MAX_NOTES}` });
-        }
-      }
+      for (let at = 0; at < bytes.length; at += PAGE) if (isVmcoreinfo(bytes, at)) found.push(address + BigInt(at));
     }
   }
   return found;
@@ -109,7 +95,7 @@ export function vmcoreinfoAt(memory: MemorySource, address: bigint): Vmcoreinfo 
   const head = new Uint8Array(TEXT_AT);
   if (!memory.holds(rangeOfSize(address, BigInt(TEXT_AT)))) return undefined;
   memory.readInto(head, address);
-  if (!isNote(head, 0)) return undefined;
+  if (!isVmcoreinfo(head, 0)) return undefined;
   const view = dataView(head);
   const order = view.getUint32(0, true) === NAME.length ? 'lsb' : 'msb';
   const length = view.getUint32(4, order === 'lsb');
@@ -120,6 +106,9 @@ export function vmcoreinfoAt(memory: MemorySource, address: bigint): Vmcoreinfo 
   return note.release === '' ? undefined : note;
 }
 
-function isNote(bytes: Uint8Array, at: number): boolean {
+/** Whether a vmcoreinfo note begins at `at`. */
+export function isVmcoreinfo(bytes: Uint8Array, at: number): boolean {
+  // Of nearly all pages two bytes tell: the size of the name, in either byte order.
+  if (bytes[at] !== NAME.length && bytes[at + 3] !== NAME.length) return false;
   return NAME.equals(bytes.subarray(at + NAME_AT, at + NAME_AT + NAME.length));
 }

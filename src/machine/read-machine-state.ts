@@ -30,7 +30,7 @@ export interface MachineStatePaths {
 /** The largest dtb that is read, in bytes. */
 const MAX_DEVICE_TREE = 64 << 20;
 /** All that is looked at in a live tree: CPUs, the crashkernel range, and what tells the memory and its NUMA nodes. */
-const LOOKED_AT = ['cpus', 'memory', LMB_NODE, 'rtas', 'ibm,opal', 'chosen'];
+export const LOOKED_AT: readonly string[] = ['cpus', 'memory', LMB_NODE, 'rtas', 'ibm,opal', 'chosen'];
 
 /**
  * The state of a machine, for {@link checkImage} and {@link changesToState}. What no path is given for is left out, and not compared.

@@ -6,6 +6,7 @@ import type { Plan } from '../plan/plan.js';
 import { changedRuns } from '../plan/segment-plan.js';
 import { commitPatch, preparePatch, readBack, type Patch, type PreparedPatch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
+import { refuseUnlessLoaded } from './loaded.js';
 import type { PatchTarget } from './target.js';
 
 /** What is known of the file that is written to. */
@@ -34,19 +35,20 @@ export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force
   if (patch.runs.length === 0) return { written: 0, unknownUsers: 0 };
   const users = usersOf(target.fileSystem, target.status);
   refuseUse(target.file.path, users, live, force);
+  refuseUnlessLoaded(plan.image, force);
   commitPatch(target, patch, { live });
   return { written: sizeOf(patch), unknownUsers: users.unknown };
 }
 
 /**
  * As {@link applyPlan}, for a guest that still runs: all but the write itself is done now, up to the journal on the disk. `write` is to be called
- * once the guest is paused; it looks whether the guest changed anything of what the plan was made from. Who else uses the file, the caller has
+ * once the guest is paused; it looks whether the image is still the one that the kernel has loaded, and the guest changed nothing that the plan was made from. Who else uses the file, the caller has
  * looked at: /proc does not show that a monitor pauses a guest.
  *
  * @returns with the number of bytes as `size`; undefined when there is nothing to write
  * @throws KdumpError as `applyPlan`
  */
-export function preparePlan(target: PatchTarget, plan: Plan): (PreparedPatch & { readonly size: number }) | undefined {
+export function preparePlan(target: PatchTarget, plan: Plan, force = false): (PreparedPatch & { readonly size: number }) | undefined {
   const patch = patchOf(plan);
   if (patch.runs.length === 0) return undefined;
   const prepared = preparePatch(target, patch, { live: true }, true);
@@ -55,6 +57,7 @@ export function preparePlan(target: PatchTarget, plan: Plan): (PreparedPatch & {
     size: sizeOf(patch),
     write: () => {
       try {
+        refuseUnlessLoaded(plan.image, force);
         refuseOutdated(target, plan);
       } catch (error) {
         prepared.abandon();

@@ -96,6 +96,18 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
   'digest-ignored': {
     remedy: 'none',
   },
+  'loaded-unknown': {
+    cause: 'its kernel is older than Linux 6.0, has no CONFIG_KALLSYMS_ALL, or part of its memory lies in another file',
+    remedy: 'look in the guest: `cat /sys/kernel/kexec_crash_loaded`',
+  },
+  'image-not-loaded': {
+    cause: 'options name the place of an image that was loaded before',
+    remedy: 'leave out `--crash-kernel` and `--kexec-log`; where nothing is loaded, load an image',
+  },
+  'memory-map-differs': {
+    cause: '`--iomem` is of another moment or another machine',
+    remedy: 'leave out `--iomem`, or copy it anew',
+  },
   'memory-missing': {
     cause: 'some kexec-tools leave such memory out',
     remedy: '`sync`',

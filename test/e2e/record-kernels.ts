@@ -99,13 +99,13 @@ class Recorder {
       const memory = rawMemory(new InputFile(nodeFileSystem, ram, descriptor, BigInt(fstatSync(descriptor).size)), {});
       const note = findRunningKernel(memory).info.address;
       const read = new Map<bigint, Uint8Array>();
-      const recorded = findRunningKernel(recording(memory, read), note);
+      const recorded = findRunningKernel(recording(memory, read), [note]);
       askAll(recorded);
       for (const { mem, memsz } of recorded.loadedImage?.segments ?? []) {
         recording(memory, read).readInto(new Uint8Array(Number(memsz <= WHOLE ? memsz : BigInt(FIXTURE_PAGE))), mem);
       }
       blankTables(recorded, read);
-      const [before, after] = [recorded, findRunningKernel(new PagesMemory(read), note)].map(askAll);
+      const [before, after] = [recorded, findRunningKernel(new PagesMemory(read), [note])].map(askAll);
       if (before !== after) throw new Error(`${state}: the recorded pages say something else than all memory`);
       this.states[state] = { note: `0x${note.toString(16)}`, pages: this.runs(read), ...said };
       if (tree !== null) this.trees[state] = tree;

@@ -2,8 +2,9 @@ import { ftruncateSync, openSync, closeSync, readFileSync, writeSync } from 'nod
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { KdumpError } from '../../src/errors.js';
-import type { RunningKernel } from '../../src/kernel/running-kernel.js';
+import { findRunningKernel, type RunningKernel } from '../../src/kernel/running-kernel.js';
 import type { MemorySource } from '../../src/kernel/source.js';
+import { merged } from '../../src/memory/range-set.js';
 import { FIXTURES } from './fixtures.js';
 
 export const KERNEL_FIXTURES = join(FIXTURES, 'kernels');
@@ -99,11 +100,40 @@ export function askAll(kernel: RunningKernel): string {
   );
 }
 
-/** The recorded memory as a RAM file of `size` bytes, zero where nothing was recorded. */
-export function writeRamFile(path: string, { pages }: PagesMemory, size: number): string {
+const [ELF_HEADER, PROGRAM_HEADER] = [64, 56];
+
+/** The recorded memory, and zeros where segments of the loaded image were not recorded, as an ELF dump. */
+export function writeDump(path: string, memory: PagesMemory, segments = loadedSegments(memory)): string {
+  const pages = [...memory.pages.keys()].map((start) => ({ start, end: start + BigInt(FIXTURE_PAGE) }));
+  const ranges = merged([...segments, ...pages]);
+  const header = Buffer.alloc(ELF_HEADER + PROGRAM_HEADER * ranges.length);
+  // ELFCLASS64, ELFDATA2LSB, ET_CORE, EM_X86_64: nobody looks at the machine of a dump.
+  header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  header.set([4, 0, 62, 0, 1], 16);
+  header.writeBigUInt64LE(BigInt(ELF_HEADER), 32);
+  header.writeUInt16LE(ELF_HEADER, 52);
+  header.writeUInt16LE(PROGRAM_HEADER, 54);
+  header.writeUInt16LE(ranges.length, 56);
+  let offset = BigInt(Math.ceil(header.length / FIXTURE_PAGE) * FIXTURE_PAGE);
   const descriptor = openSync(path, 'w');
-  ftruncateSync(descriptor, size);
-  for (const [address, bytes] of pages) if (Number(address) < size) writeSync(descriptor, bytes, 0, bytes.length, Number(address));
+  ranges.forEach(({ start, end }, index) => {
+    const at = ELF_HEADER + PROGRAM_HEADER * index;
+    header.writeUInt32LE(1, at);
+    for (const [field, value] of [offset, 0n, start, end - start, end - start].entries())
+      header.writeBigUInt64LE(value, at + 8 + 8 * field);
+    for (let address = start; address < end; address += BigInt(FIXTURE_PAGE)) {
+      const page = memory.pages.get(address);
+      if (page !== undefined) writeSync(descriptor, page, 0, page.length, Number(offset + address - start));
+    }
+    offset += end - start;
+  });
+  writeSync(descriptor, header, 0, header.length, 0);
+  ftruncateSync(descriptor, Number(offset));
   closeSync(descriptor);
   return path;
+}
+
+export function loadedSegments(memory: PagesMemory): { start: bigint; end: bigint }[] {
+  const segments = findRunningKernel(memory).loadedImage?.segments ?? [];
+  return segments.map(({ mem, memsz }) => ({ start: mem, end: mem + memsz }));
 }

@@ -1,32 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { KdumpError } from '../../src/errors.js';
-import { architectureOfKernel } from '../../src/kernel/translation.js';
-import { KernelMemory, PhysicalPages } from '../../src/kernel/kernel-memory.js';
-import { findSymbols } from '../../src/kernel/kallsyms.js';
-import { SYMBOLS, findRunningKernel } from '../../src/kernel/running-kernel.js';
-import { findVmcoreinfo, vmcoreinfoAt, type Vmcoreinfo } from '../../src/kernel/vmcoreinfo.js';
+import { findRunningKernel } from '../../src/kernel/running-kernel.js';
+import { findVmcoreinfo, vmcoreinfoAt } from '../../src/kernel/vmcoreinfo.js';
 import { blankNames } from '../helpers/blank-kernel.js';
-import { PagesMemory, RECORDED_KERNELS, askAll, recordedMemory, recordedStates, type RecordedKernel } from '../helpers/kernel-fixture.js';
-
-interface Recorded {
-  readonly pages: Map<bigint, Uint8Array>;
-  readonly note: bigint;
-  readonly info: Vmcoreinfo;
-}
-
-/** A copy whose pages may be changed. */
-function recorded(kernel: RecordedKernel = 'x86_64-6.12-5-levels', state = 'loaded'): Recorded {
-  const said = recordedStates(kernel)[state];
-  if (said === undefined) throw new Error(`no state ${state}`);
-  const pages = new Map([...recordedMemory(kernel, said).pages].map(([address, page]) => [address, Uint8Array.from(page)]));
-  const note = BigInt(said.note);
-  const info = vmcoreinfoAt(new PagesMemory(pages), note);
-  if (info === undefined) throw new Error('no note');
-  return { pages, note, info };
-}
+import { kernelWriter, recorded, type Recorded } from '../helpers/kernel-writer.js';
+import { PagesMemory, RECORDED_KERNELS, askAll } from '../helpers/kernel-fixture.js';
 
 function answersOf({ pages, note }: Recorded): string {
-  return askAll(findRunningKernel(new PagesMemory(pages), note));
+  return askAll(findRunningKernel(new PagesMemory(pages), [note]));
 }
 
 function failureOf(given: Recorded): string {
@@ -39,47 +20,24 @@ function failureOf(given: Recorded): string {
   return '';
 }
 
-/** Where a virtual address is, and writing there. */
-function writer({ pages, info }: Recorded): {
-  readonly symbol: (name: (typeof SYMBOLS)[number]) => bigint;
-  readonly u64: (at: bigint) => bigint;
-  readonly write: (at: bigint, value: bigint) => void;
-} {
-  const physical = new PhysicalPages(new PagesMemory(pages), info.order);
-  const { translate } = architectureOfKernel(physical, info) ?? {};
-  if (translate === undefined) throw new Error('no architecture');
-  const memory = new KernelMemory(physical, translate);
-  const symbols = findSymbols(memory, info, SYMBOLS);
-  return {
-    symbol: (name) => symbols.get(name) ?? 0n,
-    u64: (at) => memory.u64(at),
-    write: (at, value) => {
-      const place = translate(at);
-      const page = pages.get(place & ~0xfffn);
-      if (page === undefined) throw new Error('not recorded');
-      new DataView(page.buffer, page.byteOffset).setBigUint64(Number(place & 0xfffn), value, true);
-    },
-  };
-}
-
 const RESOURCE = { end: 8n, name: 16n, parent: 40n, sibling: 48n, child: 56n };
 const KIMAGE = { count: 56n, segments: 64n };
 
 describe('a kernel that lies', () => {
   it('about its resources is found out: circles, foreign parents, a range that ends nowhere', () => {
     const cycle = recorded();
-    const { symbol, u64, write } = writer(cycle);
+    const { symbol, u64, write } = kernelWriter(cycle);
     const first = u64(symbol('iomem_resource') + RESOURCE.child);
     write(first + RESOURCE.sibling, first);
     expect(failureOf(cycle)).toContain('no tree');
 
     const foreign = recorded();
-    const second = writer(foreign);
+    const second = kernelWriter(foreign);
     second.write(second.u64(second.symbol('iomem_resource') + RESOURCE.child) + RESOURCE.parent, 0x1234n);
     expect(failureOf(foreign)).toContain('no tree');
 
     const lost = recorded();
-    const third = writer(lost);
+    const third = kernelWriter(lost);
     third.write(third.symbol('iomem_resource') + RESOURCE.child, 0xdead_0000n);
     expect(failureOf(lost)).toMatch(/leads nowhere|was not recorded/);
   });
@@ -95,7 +53,7 @@ describe('a kernel that lies', () => {
       [KIMAGE.segments + 24n, (1n << 64n) - 0x1000n],
     ] as const) {
       const given = recorded();
-      const { symbol, u64, write } = writer(given);
+      const { symbol, u64, write } = kernelWriter(given);
       write(u64(symbol('kexec_crash_image')) + offset, value);
       expect(failureOf(given), `${offset} ${value}`).not.toBe('');
     }
@@ -108,14 +66,14 @@ describe('a kernel that lies', () => {
       ['kallsyms_relative_base', 0x1234n],
     ] as const) {
       const given = recorded();
-      writer(given).write(given.info.symbol(table) ?? 0n, value);
+      kernelWriter(given).write(given.info.symbol(table) ?? 0n, value);
       expect(failureOf(given), table).not.toBe('');
     }
   });
 
   it('about its release is not the one that runs', () => {
     const given = recorded();
-    const { symbol, write } = writer(given);
+    const { symbol, write } = kernelWriter(given);
     write(symbol('init_uts_ns') + 130n, 0x41414141n);
     expect(failureOf(given)).toContain('does not run any more');
   });
@@ -184,7 +142,8 @@ describe('vmcoreinfo notes', () => {
 
   it('are found on pages, in either byte order, with what they say', () => {
     const text = 'OSRELEASE=6.99\nSYMBOL(a)=ffff000011112222\nNUMBER(b)=-5\nNUMBER(c)=0x10\nSIZE(d)=8\nOFFSET(e.f)=16\n';
-    const found = findVmcoreinfo(memoryOf([0x5000n, note('lsb', text)], [0x9000n, note('msb', text)]));
+    const memory = memoryOf([0x5000n, note('lsb', text)], [0x9000n, note('msb', text)]);
+    const found = findVmcoreinfo(memory).flatMap((at) => vmcoreinfoAt(memory, at) ?? []);
     expect(found.map(({ address, order }) => [address, order])).toEqual([
       [0x5000n, 'lsb'],
       [0x9000n, 'msb'],
@@ -203,16 +162,17 @@ describe('vmcoreinfo notes', () => {
   });
 
   it('are none without a release, behind the end of memory, or of more than 64 KiB', () => {
-    expect(findVmcoreinfo(memoryOf([0x5000n, note('lsb', 'SYMBOL(a)=1\n')]))).toEqual([]);
+    expect(vmcoreinfoAt(memoryOf([0x5000n, note('lsb', 'SYMBOL(a)=1\n')]), 0x5000n)).toBeUndefined();
+    expect(vmcoreinfoAt(memoryOf([0x5000n, note('lsb', 'OSRELEASE=6.99\n')]), 0x7000n)).toBeUndefined();
     for (const length of [0, 0x1fe9, 0x10001, 0xffff_ffff]) {
       const bytes = note('lsb', 'OSRELEASE=6.99\n');
       new DataView(bytes.buffer).setUint32(4, length, true);
-      expect(findVmcoreinfo(memoryOf([0x5000n, bytes])), String(length)).toEqual([]);
+      expect(vmcoreinfoAt(memoryOf([0x5000n, bytes]), 0x5000n), String(length)).toBeUndefined();
     }
   });
 
   it('more than boots leave are too many', () => {
     const notes = Array.from({ length: 20 }, (_, index) => [BigInt(index) * 0x2000n, note('lsb', 'OSRELEASE=6.99\n')] as const);
-    expect(() => findVmcoreinfo(memoryOf(...notes))).toThrow('more vmcoreinfo notes than boots leave');
+    expect(() => findRunningKernel(memoryOf(...notes))).toThrow('more vmcoreinfo notes than boots leave');
   });
 });

@@ -1,5 +1,6 @@
 import { checkImage } from '../../check/check.js';
 import { closeImage } from '../../image/open.js';
+import { stateOfKernel } from '../../machine/kernel-state.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
 import { checkToJson } from '../render/json.js';
 import { openImageFrom } from '../open-image.js';
@@ -28,10 +29,11 @@ export const checkCommand: CommandDefinition = {
 };
 
 function check({ fileSystem, console, progress }: Context, path: string, options: CheckOptions): Outcome {
-  const state = stateFrom(options, fileSystem);
-  const image = openImageFrom({ fileSystem, console, progress }, path, { ...options, machine: state });
+  const given = stateFrom(options, fileSystem);
+  const image = openImageFrom({ fileSystem, console, progress }, path, { ...options, machine: given });
   try {
-    const result = progress.during(hashing(image), () => checkImage(image, state));
+    const state = stateOfKernel(image.kernel, given);
+    const result = progress.during(hashing(image), () => checkImage(image, given));
     const advice = syncAdvice(path, options, image, state, result);
     console.result(
       () => checkToJson(image, result, advice),

@@ -1,6 +1,7 @@
 import { formatDts } from '../../fdt/dts.js';
 import { KdumpError } from '../../errors.js';
 import { digestFindings } from '../../check/check.js';
+import { kernelFindings } from '../../check/kernel-word.js';
 import { soundFindings } from '../../check/sound.js';
 import { verifyDigest, type DigestStatus } from '../../check/verify-digest.js';
 import { closeImage } from '../../image/open.js';
@@ -40,7 +41,7 @@ function inspect({ fileSystem, console, progress }: Context, path: string, optio
     }
     const unchecked: DigestStatus = image.purgatory?.regions == null ? 'absent' : 'unchecked';
     const digest = options.verify === true ? progress.during(hashing(image), () => verifyDigest(image)) : unchecked;
-    const findings = [...soundFindings(image), ...digestFindings(image, digest)];
+    const findings = [...soundFindings(image), ...digestFindings(image, digest), ...kernelFindings(image)];
     console.result(
       () => inspectToJson(image, digest, findings),
       (theme) => renderInspect(image, digest, findings, theme),

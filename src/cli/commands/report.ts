@@ -2,6 +2,7 @@ import { KdumpError, printable } from '../../errors.js';
 import { makeFile, readersOf, refuseExisting } from '../../file/new-file.js';
 import { checkImage } from '../../check/check.js';
 import { diffImages } from '../../check/diff.js';
+import { stateOfKernel } from '../../machine/kernel-state.js';
 import type { KdumpImage } from '../../image/image.js';
 import { closeImage } from '../../image/open.js';
 import type { CommandDefinition, CommonOptions, Context } from '../command.js';
@@ -37,19 +38,20 @@ async function report({ fileSystem, console, progress, version }: Context, path:
   refuseInput(fileSystem, output, [path, ...(options.before === undefined ? [] : [options.before])]);
   // The page's style and text are of use to this command alone.
   const { renderReport } = await import('../../report/page.js');
-  const state = stateFrom(options, fileSystem);
-  const where = { ...options, machine: state };
+  const told = stateFrom(options, fileSystem);
+  const where = { ...options, machine: told };
   const image = openImageFrom({ fileSystem, console, progress }, path, where);
   let before: KdumpImage | undefined;
   try {
     before = options.before === undefined ? undefined : openImageFrom({ fileSystem, console, progress }, options.before, where);
-    const check = checkImage(image, state);
+    const state = stateOfKernel(image.kernel, told);
+    const check = checkImage(image, told);
     const page = renderReport({
       image,
       check,
       state,
       sync: syncAdvice(path, options, image, state, check),
-      before: before === undefined ? undefined : { image: before, check: checkImage(before, state), difference: diffImages(before, image) },
+      before: before === undefined ? undefined : { image: before, check: checkImage(before, told), difference: diffImages(before, image) },
       version,
     });
     const given = [options.iomem, options.deviceTree, options.memoryBlocks, options.cpus].filter((each) => each !== undefined);

@@ -1,5 +1,8 @@
 import { KdumpError } from '../../errors.js';
 import { planPossible } from '../../plan/plan-possible.js';
+import { kernelFindings } from '../../check/kernel-word.js';
+import { stateOfKernel } from '../../machine/kernel-state.js';
+import type { MachineState } from '../../machine/machine-state.js';
 import { comparedFindings, leftOutFindings } from '../../check/check.js';
 import { comparedWith } from '../../check/compare-state.js';
 import { changesToState, optionsToState } from '../../plan/sync.js';
@@ -37,29 +40,33 @@ export const syncCommand: CommandDefinition = {
 function sync(context: Context, path: string | undefined, options: SyncOptions): Outcome | Promise<Outcome> {
   const { qmp } = options;
   const image = qmp === undefined ? requireImage(path) : path;
-  const isStateGiven = options.iomem !== undefined || options.deviceTree !== undefined || options.cpus !== undefined;
-  if (!isStateGiven && qmp === undefined) {
+  const told = stateFrom(options, context.fileSystem);
+  /** What was given, else what the kernel in the memory says. */
+  const stateOf = (each: KdumpImage): MachineState => {
+    const state = stateOfKernel(each.kernel, told);
+    if (qmp !== undefined || state.iomem !== undefined || state.deviceTree !== undefined || state.cpus !== undefined) return state;
     throw new KdumpError('usage', 'no machine state given', { expected: '--iomem, and --device-tree or, for x86_64, --cpus' });
-  }
-  const state = stateFrom(options, context.fileSystem);
-  const planOptions = { ...optionsToState(state), compat: options.compat, force: options.force };
-  const where = { ...options, machine: state };
+  };
+  const planOptions = { ...optionsToState(told), compat: options.compat, force: options.force };
+  const where = { ...options, machine: told };
   const uncompared: Finding[] = [];
   const plan: typeof planPossible = (each, changes, given) => {
-    const possible = planPossible(each, changes, given);
+    const state = stateOf(each);
+    const { iomem, deviceTree } = state;
+    const possible = planPossible(each, changes, { ...given, iomem, deviceTree });
     const leftOut = options.force === true ? [] : leftOutFindings(each, state);
     // Nobody must take "nothing to do" for more than was compared; a guest's monitor is asked for what is not given.
     const compared = qmp === undefined ? comparedFindings(each, state) : [];
     uncompared.push(...compared);
-    return { ...possible, findings: [...possible.findings, ...leftOut, ...compared] };
+    return { ...possible, findings: [...possible.findings, ...leftOut, ...compared, ...kernelFindings(each, told)] };
   };
   if (qmp === undefined) {
-    const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, state, options).changes;
+    const changesFor = (each: KdumpImage): readonly Change[] => changesToState(each, stateOf(each), options).changes;
     const outcome = planAndApply(context, requireImage(image), where, {
       planOptions,
       changesFor,
       plan,
-      compared: (each) => comparedWith(each, state),
+      compared: (each) => comparedWith(each, stateOf(each)),
     });
     return options.strict === true && uncompared.length > 0 ? 'differs' : outcome;
   }
@@ -69,7 +76,7 @@ function sync(context: Context, path: string | undefined, options: SyncOptions):
         context,
         image,
         { ...where, qmp },
-        { planOptions, plan, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, state, options) },
+        { planOptions, plan, asksDevices: true, changesFor: (each, devices) => changesToGuestState(each, devices, stateOf(each), options) },
       ),
   );
 }

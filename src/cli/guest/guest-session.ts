@@ -144,11 +144,11 @@ export async function patchGuest(
     const plan = planFor(progress.during(work, () => readImage(target.file, open)));
     if (isDryRun || isNothingToDo(plan)) return { plan, written: 0, pausedMs: 0 };
     refuseOthers();
-    if (undo === undefined) return await writeWhilePaused(target, qmp, plan);
+    if (undo === undefined) return await writeWhilePaused(target, qmp, plan, force);
     const patch = undoOf(plan);
     const saved = saveUndo(fileSystem, undo.path, target, patch, undo.overwrite);
     try {
-      const result = await writeWhilePaused(target, qmp, plan);
+      const result = await writeWhilePaused(target, qmp, plan, force);
       saved.keep();
       return result;
     } catch (error) {
@@ -160,8 +160,8 @@ export async function patchGuest(
   }
 }
 
-async function writeWhilePaused(target: PatchTarget, qmp: Qmp, plan: Plan): Promise<GuestPatch> {
-  const prepared = preparePlan(target, plan);
+async function writeWhilePaused(target: PatchTarget, qmp: Qmp, plan: Plan, force: boolean): Promise<GuestPatch> {
+  const prepared = preparePlan(target, plan, force);
   if (prepared === undefined) return { plan, written: 0, pausedMs: 0 };
   const progress = { isWritten: false };
   try {

@@ -1,5 +1,5 @@
 import { memoryWanted } from '../../check/crash-kernel.js';
-import { printable, within } from '../../errors.js';
+import { KdumpError, printable, within } from '../../errors.js';
 import { devicesOf, nodesOfDimms, type GuestDevices } from '../../guest/devices.js';
 import { compareGuest, pluggedIn, type GuestDifference } from '../../guest/guest-changes.js';
 import { OwnUpdates } from '../../guest/own-updates.js';
@@ -13,6 +13,7 @@ import { planBurst, reportWithoutImage, type BurstPlan } from '../../watch/plan-
 import { needsImage, type ResolveContext } from '../../watch/resolve.js';
 import type { BurstWrite, EventReport, WatchEvent } from '../../watch/event.js';
 import type { Context } from '../command.js';
+import type { ImageOptions } from '../options/image-options.js';
 import type { WatchOptions } from '../options/watch-options.js';
 import { patchGuest, type GuestSession } from '../guest/guest-session.js';
 import { openForPatchingFrom, openImageFrom } from '../open-image.js';
@@ -54,9 +55,14 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
   const blockSize =
     options.memoryBlockSize ??
     (memoryBlocks === undefined ? undefined : within({ file: memoryBlocks }, () => readBlockSize(reader, memoryBlocks)));
-  const atStart = openImageFrom(context, path, imageOptions);
-  closeImage(atStart);
-  const isSearched = atStart.format !== 'packed' && imageOptions.kexecLog === undefined;
+  let isWaiting = false;
+  /** A guest that restarts has no image for a while. One that is loaded later has what was plugged in by then. */
+  const waitForImage = (error: KdumpError): void => {
+    if (!isWaiting) console.note(`${printable(path)}: ${error.problem}: nothing is patched until one is`);
+    isWaiting = true;
+  };
+  const atStart = formatAtStart(context, path, imageOptions, waitForImage);
+  const isSearched = atStart !== 'packed' && imageOptions.kexecLog === undefined;
   const progress = isSearched ? signals.atOnce : NO_PROGRESS;
   // What is to be said of the place was said.
   const silently = { fileSystem, progress, console: { note: () => undefined, detail: () => undefined } };
@@ -159,6 +165,7 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
         if (isSearched) await signals.settled();
         const { burst, written, pausedMs } = guest === undefined ? patchFile(plan) : await patchGuestFile(guest, plan);
         const { reports } = burst;
+        isWaiting = false;
         if (guest !== undefined) ownUpdates.remember(burst.plan, written > 0);
         if (devices !== undefined) settled = settledOf(devices, seen, reports);
         return {
@@ -168,6 +175,10 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       } catch (error) {
         // A guest that has ended has no devices that an image could lack.
         if (relevant.length === 0 && guest?.qmp.isClosed === true) return { reports: events.map(reportWithoutImage), write: undefined };
+        if (isNotLoaded(error)) {
+          waitForImage(error);
+          return { reports: events.map((event) => reportNotLoaded(event, error)), write: undefined };
+        }
         isGuestNew ||= wasNew;
         throw error;
       } finally {
@@ -175,6 +186,32 @@ export function openPatcher(context: Context, image: string | GuestSession, opti
       }
     },
   };
+}
+
+/** @returns undefined when no image is loaded, which `onNotLoaded` is told */
+function formatAtStart(
+  context: Context,
+  path: string,
+  options: ImageOptions,
+  onNotLoaded: (error: KdumpError) => void,
+): KdumpImage['format'] | undefined {
+  try {
+    const image = openImageFrom(context, path, options);
+    closeImage(image);
+    return image.format;
+  } catch (error) {
+    if (!isNotLoaded(error)) throw error;
+    onNotLoaded(error);
+    return undefined;
+  }
+}
+
+function isNotLoaded(error: unknown): error is KdumpError {
+  return error instanceof KdumpError && error.code === 'not-loaded';
+}
+
+function reportNotLoaded(event: WatchEvent, { problem }: KdumpError): EventReport {
+  return needsImage(event) ? { event, outcome: 'nothing to do', changes: [], reason: problem } : reportWithoutImage(event);
 }
 
 /** Devices that need not be brought into the image again; those that were refused are tried again. */

@@ -13,18 +13,21 @@ import type { KexecLog } from '../../kexec/kexec-log.js';
 import type { FoundImage } from './found-image.js';
 import { nameSegments, type UnnamedSegment } from './name-segments.js';
 
+const KEXEC_LOG = 'the kexec log';
+
 /**
  * The kdump image whose segment table is known; of several loads, the latest that is in the memory.
  *
+ * @param source what the table is of, for messages
  * @throws KdumpError `input` when the memory does not hold a segment, or not exactly one of them is an elfcorehdr
  */
-export function imageInTable(memory: PhysicalMemory, table: KexecLog): FoundImage {
+export function imageInTable(memory: PhysicalMemory, table: KexecLog, source: string = KEXEC_LOG): FoundImage {
   try {
-    return imageOfLoad(memory, table);
+    return imageOfLoad(memory, table, source);
   } catch (error) {
     if (!(error instanceof KdumpError) || error.kind !== 'input') throw error;
     for (const other of table.others ?? []) {
-      const image = attempt(() => imageOfLoad(memory, other));
+      const image = attempt(() => imageOfLoad(memory, other, source));
       if (image !== undefined)
         return { ...image, provenance: [...image.provenance, 'an earlier load of the log, since the last one is not in this memory'] };
     }
@@ -41,11 +44,11 @@ function attempt<T>(action: () => T): T | undefined {
   }
 }
 
-function imageOfLoad(memory: PhysicalMemory, table: KexecLog): FoundImage {
+function imageOfLoad(memory: PhysicalMemory, table: KexecLog, source: string): FoundImage {
   const unnamed = checkedSegments(table.segments.map(({ mem, memsz, bufsz }) => ({ address: mem, memsz: memsz, bufsz: bufsz })));
   // Asks for the extents only.
   for (const segment of unnamed) memory.require(segmentRange(segment));
-  const description = readDescription(memory, described(memory, unnamed));
+  const description = readDescription(memory, described(memory, unnamed, source));
   const { header } = description.elfcorehdr.contents;
   const architecture = architectureOf(header.fields.machine, header.byteOrder);
   return {
@@ -55,7 +58,7 @@ function imageOfLoad(memory: PhysicalMemory, table: KexecLog): FoundImage {
     crashKernel: null,
     entry: table.entry ?? null,
     isComplete: true,
-    provenance: ['segment names from what lies at the addresses of the kexec log'],
+    provenance: [`segment names from what lies at the addresses of ${source}`],
   };
 }
 
@@ -66,7 +69,7 @@ function purgatoryOf({ entry, segments }: KexecLog, { alwaysHasPurgatory }: Arch
 }
 
 /** The elfcorehdr, and the FDT where there is one. */
-function described(memory: PhysicalMemory, segments: readonly UnnamedSegment[]): Segment[] {
+function described(memory: PhysicalMemory, segments: readonly UnnamedSegment[], source: string): Segment[] {
   const headers = segments.filter((segment) => isElfcorehdr(memory, segment));
   const [elfcorehdr] = headers;
   if (elfcorehdr === undefined || headers.length > 1) {
@@ -74,7 +77,7 @@ function described(memory: PhysicalMemory, segments: readonly UnnamedSegment[]):
       file: memory.path,
       found: `${headers.length} segments that begin with the header of an elfcorehdr (${segments.map(({ address }) => hex(address)).join(', ')})`,
       expected: 'one',
-      remedy: 'take the log of the load that is in this memory',
+      ...(source === KEXEC_LOG ? { remedy: 'take the log of the load that is in this memory' } : { segment: source }),
     });
   }
   // The first one counts, as in get_fdt_index() of arch/powerpc/kexec/crash.c.

@@ -16,10 +16,15 @@ const LISTED = 5;
  * it says about the others is true.
  *
  * @param isPlaced whether the addresses are certain; else an image that is not where it says is found as well, and an error says where
+ * @param candidates of the pages there, where they were looked at before
  * @throws KdumpError `input` when there is none, with the reason for each candidate, or more than one
  */
-export function findImage(memory: PhysicalMemory, crashKernel: Range | undefined, isPlaced = true): FoundImage {
-  const candidates = scanPages(memory, crashKernel);
+export function findImage(
+  memory: PhysicalMemory,
+  crashKernel: Range | undefined,
+  isPlaced = true,
+  candidates: Candidates = scanPages(memory, crashKernel),
+): FoundImage {
   const found: { what: string; image: FoundImage }[] = [];
   const rejected: string[] = [];
   const search = new Search(memory, crashKernel);

@@ -6,7 +6,7 @@ import { SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
 import type { PhysicalMemory } from '../../memory-source/file-memory.js';
 import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC, bootParametersAt, type BootParameters } from './boot-parameters.js';
 import { tooManyHeaders } from './search.js';
-import { isVmcoreinfo } from './vmcoreinfo.js';
+import { isVmcoreinfo } from '../../kernel/vmcoreinfo.js';
 
 const MAX_SETUP_HEADERS = 256;
 /** Pages of one kind that are kept. Whoever filled the memory decides how many there are. */
