@@ -1,7 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   PagesMemory,
   RECORDED_KERNELS,
@@ -13,12 +12,10 @@ import {
   type RecordedState,
 } from '../helpers/kernel-fixture.js';
 import { kernelWriter, recorded } from '../helpers/kernel-writer.js';
+import { scratchFolder } from '../helpers/run.js';
 import { runHere } from '../helpers/run-here.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-hotplug-kernel-'));
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
+const folder = scratchFolder();
 
 /** Offsets of struct resource. */
 const [END, CHILD] = [8n, 56n];
