@@ -48,7 +48,9 @@ export class PhysicalPages {
   }
 
   u64(address: bigint): bigint {
-    return dataView(this.rest(address)).getBigUint64(0, this.order === 'lsb');
+    const rest = this.rest(address);
+    if (rest.length < 8) throw new KdumpError('input', 'a table of the kernel does not begin where one can', { found: hex(address) });
+    return dataView(rest).getBigUint64(0, this.order === 'lsb');
   }
 
   private spend(bytes: number): void {

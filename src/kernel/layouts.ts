@@ -1,4 +1,5 @@
 import { KdumpError } from '../errors.js';
+import { dataView } from '../bytes/byte-order.js';
 import type { Btf, Member, Struct } from './btf.js';
 import type { KernelMemory } from './kernel-memory.js';
 
@@ -61,7 +62,10 @@ export class Layouts {
   /** The structure at `address`, read at once. @throws KdumpError `input` when the kernel does not describe it, or there is no memory */
   at<Name extends StructureName>(name: Name, address: bigint): Structure<MemberName<Name>> {
     const struct = this.struct(name);
-    return new Structure(this.memory.view(address, struct.size), this.memory.isLittleEndian, struct);
+    // A member begins inside, and has 8 bytes at most.
+    const bytes = new Uint8Array(struct.size + 8);
+    bytes.set(this.memory.read(address, struct.size));
+    return new Structure(dataView(bytes), this.memory.isLittleEndian, struct);
   }
 
   /** Bytes that the notes of a CPU take (note_buf_t, include/linux/crash_core.h); undefined where only the kernel's types would tell. */
@@ -78,7 +82,7 @@ export class Layouts {
     if (struct === undefined) {
       const [members, optional] = STRUCTURES[name];
       struct = this.btf === null ? WITHOUT_BTF[name] : this.btf.struct(name, members, optional);
-      if (struct === undefined || struct.size > 0x1000) {
+      if (struct === undefined || struct.size > 0x1000 || !isInside(struct)) {
         throw new KdumpError('input', `the kernel's BTF does not tell what struct ${name} is`, {
           expected: `one with ${members.join(', ')}`,
         });
@@ -87,6 +91,10 @@ export class Layouts {
     }
     return struct;
   }
+}
+
+function isInside({ size, members }: Struct): boolean {
+  return [...members.values()].every(({ bit }) => bit >>> 3 < size);
 }
 
 /** A structure in the kernel's memory. */

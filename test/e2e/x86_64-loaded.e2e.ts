@@ -44,7 +44,12 @@ describe.skipIf(packages === undefined)(NAME, () => {
         const [, range = ''] = /^ *([0-9a-f]+-[0-9a-f]+) : Crash kernel$/m.exec(await guest.console.run('cat /proc/iomem')) ?? [];
         const byContent = checked(guest, '--crash-kernel', range.replace(/(\w+)-(\w+)/, '0x$1-0x$2'));
         expect(byContent.status).toBe(1);
-        expect(JSON.parse(byContent.stdout)).toMatchObject({ sound: true, current: false, digest: 'match', findings: [{ code: 'image-not-loaded' }] });
+        expect(JSON.parse(byContent.stdout)).toMatchObject({
+          sound: true,
+          current: false,
+          digest: 'match',
+          findings: [{ code: 'image-not-loaded' }],
+        });
         await guest.restart();
         expectNothingLoaded(guest);
         await loadCaptureKernel(guest, ['-c']);

@@ -74,8 +74,8 @@ const KEPT_STRUCTS = ['resource', 'kimage', 'kexec_segment', 'device_node', 'pro
 const KEPT_TYPEDEF = 'note_buf_t';
 const [ARRAY, STRUCT, TYPEDEF] = [3, 4, 8];
 /** Bytes after the first 12 of a type of each kind, and for each member. */
-const FIXED: Readonly<Record<number, number>> = { 1: 4, 3: 12, 14: 4, 17: 4 };
-const EACH: Readonly<Record<number, number>> = { 4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12 };
+export const FIXED: Readonly<Record<number, number>> = { 1: 4, 3: 12, 14: 4, 17: 4 };
+export const EACH: Readonly<Record<number, number>> = { 4: 12, 5: 12, 6: 8, 13: 8, 15: 12, 19: 12 };
 
 function blankTypes(btf: Uint8Array, little: boolean): void {
   const view = new DataView(btf.buffer);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { KdumpError } from '../../src/errors.js';
 import { findRunningKernel } from '../../src/kernel/running-kernel.js';
 import { findVmcoreinfo, vmcoreinfoAt } from '../../src/kernel/vmcoreinfo.js';
-import { blankNames } from '../helpers/blank-kernel.js';
+import { EACH, FIXED, blankNames } from '../helpers/blank-kernel.js';
 import { kernelWriter, recorded, type Recorded } from '../helpers/kernel-writer.js';
 import { PagesMemory, RECORDED_KERNELS, askAll } from '../helpers/kernel-fixture.js';
 
@@ -69,6 +69,33 @@ describe('a kernel that lies', () => {
       kernelWriter(given).write(given.info.symbol(table) ?? 0n, value);
       expect(failureOf(given), table).not.toBe('');
     }
+  });
+
+  it('about its types is found out: members outside of what they are members of', () => {
+    const given = recorded();
+    const { symbol, u64, write } = kernelWriter(given);
+    const btf = symbol('__start_BTF');
+    const sizes = u64(btf + 8n);
+    const [typesAt, typesSize] = [btf + 24n + (sizes & 0xffff_ffffn), sizes >> 32n];
+    // Of every structure that is left, which are those that are read, each member lies behind its end.
+    for (let at = typesAt; at < typesAt + typesSize;) {
+      const info = Number(u64(at) >> 32n);
+      const [kind, count] = [(info >>> 24) & 0x1f, info & 0xffff];
+      const isStruct = kind === 4;
+      for (let member = at + 12n; isStruct && (u64(at) & 0xffff_ffffn) !== 0n && member < at + 12n + 12n * BigInt(count); member += 12n) {
+        if (member % 0x1000n <= 0xff4n) write(member + 4n, (0x00ff_fff0n << 32n) | (u64(member + 4n) & 0xffff_ffffn));
+      }
+      at += 12n + BigInt((FIXED[kind] ?? 0) + (EACH[kind] ?? 0) * count);
+    }
+    expect(failureOf(given)).toContain('does not tell what struct');
+  });
+
+  it('about its page tables is found out: one that begins where none can', () => {
+    const given = recorded();
+    const note = Buffer.from(given.pages.get(given.note) ?? []);
+    const at = note.indexOf('SYMBOL(swapper_pg_dir)=') + 23 + 13;
+    given.pages.get(given.note)?.set(Buffer.from('ffd'), at);
+    expect(failureOf(given)).not.toBe('');
   });
 
   it('about its release is not the one that runs', () => {
