@@ -7,7 +7,7 @@ const [memory, output] = process.argv.slice(2);
 const image = openImage(nodeFileSystem, memory);
 try {
   // How the segments were found, since plain memory has no table of them.
-  for (const note of image.notes) console.log(note);
+  for (const line of image.provenance) console.log(line);
   const segments = segmentSources(image);
   packImage(nodeFileSystem, output, { architecture: image.architecture, entry: image.entry, segments });
   console.log(`${segments.length} segments packed`);

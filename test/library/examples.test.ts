@@ -44,7 +44,7 @@ const sameBytes = (a: string, b: string): boolean => readFileSync(a).equals(read
 describe('an image that is read', () => {
   test('inspect', () => {
     const lines = example('inspect', BEFORE);
-    expect(lines).toContain('kdump image of ppc64le');
+    expect(lines).toContain('packed image of ppc64le');
     expect(lines).toContain('segment elfcorehdr at 0x229a0000');
     expect(lines).toContain('ram 0x40000000-0x7fffffff');
     expect(lines).toContain('CPU 1, threads 1');
@@ -56,7 +56,7 @@ describe('an image that is read', () => {
     const ram = ramFile(join(folder, 'guest.ram'), [build(partsOf('ppc64le'))]).path;
     expect(example('inspect', ram)).toContain('raw image of ppc64le');
     expect(example('capture', ram, join(folder, 'captured.kdump')).at(-1)).toMatch(/^\d segments packed$/);
-    expect(example('inspect', join(folder, 'captured.kdump'))).toContain('kdump image of ppc64le');
+    expect(example('inspect', join(folder, 'captured.kdump'))).toContain('packed image of ppc64le');
   });
 
   test('check', () => {

@@ -103,7 +103,7 @@ describe.skipIf(!canMount || !has('strace'))('with mounts', () => {
       cp i.kdump r.kdump; killed 3 pwrite64 apply r.kdump --add-memory 0x80000000+256M
       K apply i.kdump --add-memory 0x80000000+256M -o n.kdump >/dev/null; cp n.kdump r.kdump
       reboot; K apply r.kdump --add-memory 0x90000000+1G | head -2; K diff n.kdump r.kdump`);
-    expect(out).toMatch(/it is finished/);
+    expect(out).toMatch(/it is rolled forward/);
     expect(out).toContain('+ memory 0x90000000-0xcfffffff');
     expect(out).not.toContain('- memory 0x80000000');
   });
