@@ -135,17 +135,28 @@ class GuidedRun {
     return features.collect();
   }
 
-  /** The smallest inputs first, as many as it takes to have every feature. */
+  /** The smallest inputs first, as many as it takes to have every feature; then without those that later ones made superfluous. */
   private smallest(): Uint8Array[] {
     const sorted = [...this.entries].sort((a, b) => a.bytes.length - b.bytes.length || b.features.length - a.features.length);
-    const have = new Set<number>();
+    /** By how many of what is kept each feature is had. */
+    const have = new Map<number, number>();
+    const keep = ({ features }: Entry): void => {
+      for (const each of features) have.set(each, (have.get(each) ?? 0) + 1);
+    };
     // A seed is made anew each time, and need not be kept.
-    for (const { bytes, features } of this.entries)
-      if (this.target.seeds.some((seed) => Buffer.compare(seed.bytes, bytes) === 0)) for (const each of features) have.add(each);
-    return sorted.flatMap(({ bytes, features }) => {
-      if (features.every((each) => have.has(each))) return [];
-      for (const each of features) have.add(each);
-      return [bytes];
+    for (const entry of this.entries) if (this.target.seeds.some((seed) => Buffer.compare(seed.bytes, entry.bytes) === 0)) keep(entry);
+    const kept = sorted.filter((entry) => {
+      const isNew = entry.features.some((each) => !have.has(each));
+      if (isNew) keep(entry);
+      return isNew;
     });
+    return kept
+      .reverse()
+      .filter(({ features }) => {
+        const isNeeded = features.some((each) => have.get(each) === 1);
+        if (!isNeeded) for (const each of features) have.set(each, (have.get(each) ?? 0) - 1);
+        return isNeeded;
+      })
+      .map(({ bytes }) => bytes);
   }
 }
