@@ -27,8 +27,8 @@ import { SUBJECTS, type Subject } from './model-subjects.js';
  * Random sequences of changes on the images of real guests, and on built ones of machines with NUMA nodes, held against a model of pages and CPU ids.
  */
 
-/** Of all subjects, in each of the two modes. */
-const SEQUENCES = Number(process.env.KDUMP_HOTPLUG_MODEL_SEQUENCES ?? 1000);
+/** Of all subjects, in each of the two modes; fewer for a look. */
+const SEQUENCES = Number(process.env.KDUMP_HOTPLUG_MODEL_SEQUENCES ?? 5000);
 const MOST_STEPS = 6;
 const NODES = 4;
 
