@@ -6,7 +6,7 @@ import { copyOf, fixtureImage, type FixtureImage } from '../helpers/fixtures.js'
 import { runHere } from '../helpers/run-here.js';
 import { scratchFolder } from '../helpers/run.js';
 
-// Patches rolled back in another order than the last one first.
+// Patches undone in another order than the last one first.
 
 const folder = scratchFolder();
 const ADD_MEMORY = ['--add-memory', '0x80000000+256M'];
@@ -36,7 +36,7 @@ function shareBytes(first: string, second: string): boolean {
 }
 
 /** The image must not change, and the refusal says why. */
-function expectRefused(image: string, undo: string, reason = 'roll back later patches first'): void {
+function expectRefused(image: string, undo: string, reason = 'undo later patches first'): void {
   const before = readFileSync(image);
   const { status, stderr } = runHere(['undo', image, undo]);
   expect(status).toBe(4);
@@ -44,7 +44,7 @@ function expectRefused(image: string, undo: string, reason = 'roll back later pa
   expect(readFileSync(image).equals(before)).toBe(true);
 }
 
-describe('the first of two patches is rolled back first', () => {
+describe('the first of two patches is undone first', () => {
   // Memory is listed in the elfcorehdr and CPUs in the FDT, and the digest of this image covers neither.
   test.each([
     ['memory, then a CPU', ADD_MEMORY, ADD_CPU],
@@ -55,7 +55,7 @@ describe('the first of two patches is rolled back first', () => {
     expect(shareBytes(undoFirst, undoSecond)).toBe(false);
     expect(runHere(['undo', image, undoFirst])).toMatchObject({ status: 0, stderr: '' });
     expect(readFileSync(image).equals(imageWith('ppc64le-64k', second))).toBe(true);
-    expectRefused(image, undoFirst, 'rolled back already');
+    expectRefused(image, undoFirst, 'undone already');
     expect(runHere(['undo', image, undoSecond])).toMatchObject({ status: 0, stderr: '' });
     expect(readFileSync(image).equals(readFileSync(fixtureImage('ppc64le-64k')))).toBe(true);
   });
