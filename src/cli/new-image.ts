@@ -18,7 +18,7 @@ export function makeNewImage(
   const look = (made: KdumpImage): void => {
     const digest = made.purgatory?.regions == null ? 'absent' : 'unchecked';
     json = inspectToJson(made, digest, soundFindings(made));
-    text = `${printable(path)}: ${made.architecture.name} kdump image, ${made.segments.length} segments, ${formatSize(made.memory.file.size)}`;
+    text = `${printable(path)}: ${made.architecture.name} kdump image, ${made.segments.length} segments, ${formatSize(made.memory.status.size)}`;
   };
   progress.during(writingSegments(path, image.segments), () => {
     packImage(fileSystem, path, image, overwrite, look);

@@ -1,17 +1,26 @@
 import { KdumpError, within } from '../errors.js';
-import { PN_XNUM, PT_LOAD } from '../elf/constants.js';
+import { ET_CORE, PN_XNUM, PT_LOAD } from '../elf/constants.js';
 import { PROGRAM_HEADER_SIZE, ELF_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../elf/elf-header.js';
 import { programHeaderFormat, sectionHeaderFormat } from '../elf/records.js';
 import type { InputFile } from '../file/input-file.js';
 import { ADDRESS_SPACE_END, byAddress } from '../memory/range.js';
 import { isBackup } from '../elf/backup.js';
+import type { Container } from './container.js';
 import { refuseWithoutAddresses } from './core-kind.js';
-import { PhysicalMemory, type Extent } from '../memory-source/file-memory.js';
+import { FileMemory, type Extent } from '../memory-source/file-memory.js';
 
 /** Far more pieces of memory than any dump has; keeps a hostile count from being allocated. */
 const MAX_LOADS = 1 << 17;
 /** p_paddr of /proc/kcore's mappings that are not of physical memory. */
 const NO_ADDRESS = ADDRESS_SPACE_END - 1n;
+
+/** An ELF core file of memory: a dump of a guest, /proc/kcore. */
+export const elfCore: Container = {
+  imageName: 'kdump image in an ELF memory dump',
+  isPlaced: true,
+  recognises: ({ elf }) => elf?.fields.type === ET_CORE,
+  open: (file) => ({ memory: elfCoreMemory(file) }),
+};
 
 /**
  * Physical memory from an ELF ET_CORE file whose PT_LOADs say where each piece of it lies in the file.
@@ -21,7 +30,7 @@ const NO_ADDRESS = ADDRESS_SPACE_END - 1n;
  *
  * @throws KdumpError `input` when the tables are damaged, or the file holds no memory
  */
-export function elfCoreMemory(file: InputFile): PhysicalMemory {
+function elfCoreMemory(file: InputFile): FileMemory {
   return within({ file: file.path }, () => {
     const header = parseElfHeader(file.readStart(ELF_HEADER_SIZE));
     const { phoff, phentsize } = header.fields;
@@ -43,7 +52,7 @@ export function elfCoreMemory(file: InputFile): PhysicalMemory {
         remedy: 'make an image of it and the other segments with pack',
       });
     }
-    return new PhysicalMemory(
+    return new FileMemory(
       file,
       withoutDuplicates(loads.map(({ paddr, offset, filesz }) => ({ address: paddr, size: filesz, fileOffset: offset, fileSize: filesz }))),
     );

@@ -1,22 +1,23 @@
 import { KdumpError, hex, printable, within } from '../errors.js';
 import { architectureOf } from '../arch/registry.js';
-import type { Architecture } from '../arch/architecture.js';
 import { ET_EXEC, PT_LOAD, SHT_NOBITS, SHT_PROGBITS, SHT_STRTAB } from '../elf/constants.js';
 import { ELF_HEADER_SIZE, PROGRAM_HEADER_SIZE, parseElfHeader, type ElfHeader } from '../elf/elf-header.js';
 import { programHeaderFormat, sectionHeaderFormat, type SectionHeader } from '../elf/records.js';
 import type { InputFile } from '../file/input-file.js';
-import { PhysicalMemory } from '../memory-source/file-memory.js';
+import type { Container, OpenedContainer } from './container.js';
+import { FileMemory } from '../memory-source/file-memory.js';
 import { MAX_SEGMENTS, checkedSegments, segmentNameOf, type Segment, type SegmentName } from '../kexec/segment.js';
 
 export const SECTION_PREFIX = '.kexec.';
 const MAX_STRING_TABLE = 4096;
 
-export interface PackedImage {
-  readonly architecture: Architecture;
-  readonly entry: bigint | null;
-  readonly memory: PhysicalMemory;
-  readonly segments: readonly Segment[];
-}
+/** An image by itself, each segment a section of an ELF executable (docs/packed-image.md). */
+export const packed: Container = {
+  imageName: 'packed kdump image',
+  isPlaced: true,
+  recognises: ({ elf }) => elf?.fields.type === ET_EXEC,
+  open: readPacked,
+};
 
 /** Whether the ELF header is that of a packed image; `names` decides between it and any other executable. */
 function isPackedHeader(header: ElfHeader): boolean {
@@ -28,7 +29,7 @@ function isPackedHeader(header: ElfHeader): boolean {
  *
  * @throws KdumpError `input` when it is an executable of another kind, or its tables contradict each other or the file
  */
-export function readPacked(file: InputFile): PackedImage {
+function readPacked(file: InputFile): OpenedContainer {
   return within({ file: file.path }, () => {
     const header = parseElfHeader(file.readStart(ELF_HEADER_SIZE));
     const { fields, byteOrder } = header;
@@ -66,15 +67,17 @@ export function readPacked(file: InputFile): PackedImage {
       }
       return { name, address: load.paddr, memsz: load.memsz, bufsz: load.filesz };
     });
-    const memory = new PhysicalMemory(
+    const memory = new FileMemory(
       file,
       loads.map((load) => ({ address: load.paddr, size: load.memsz, fileOffset: load.offset, fileSize: load.filesz })),
     );
     return {
-      architecture: architectureOf(fields.machine, byteOrder),
-      entry: fields.entry === 0n ? null : fields.entry,
       memory,
-      segments: checkedSegments(segments),
+      table: {
+        architecture: architectureOf(fields.machine, byteOrder),
+        entry: fields.entry === 0n ? null : fields.entry,
+        segments: checkedSegments(segments),
+      },
     };
   });
 }

@@ -3,18 +3,17 @@ import { EI_CLASS, ELFCLASS32, ET_CORE, ET_EXEC } from '../elf/constants.js';
 import { ELF_HEADER_SIZE, hasElfMagic, parseElfHeader } from '../elf/elf-header.js';
 import type { InputFile } from '../file/input-file.js';
 import { HEAD_SIZE, knownFile } from '../file/known-files.js';
+import type { Container, FileStart } from './container.js';
+import { elfCore } from './elf-core.js';
+import { packed } from './packed.js';
+import { raw } from './raw.js';
 
-/** Containers of a kdump image (docs/containers.md). */
-export type ImageFormat = 'packed' | 'elf-core' | 'raw';
+/** The containers of a kdump image (docs/containers.md), by their names. A file is the first of them that recognises it. */
+export const CONTAINERS = { packed, 'elf-core': elfCore, raw } as const satisfies Record<string, Container>;
 
-/** What to call an image in such a container. */
-export const FORMAT_NAMES: Readonly<Record<ImageFormat, string>> = {
-  packed: 'packed kdump image',
-  'elf-core': 'kdump image in an ELF memory dump',
-  raw: 'kdump image in raw memory',
-};
+export type ImageFormat = keyof typeof CONTAINERS;
 
-export const FORMATS = Object.keys(FORMAT_NAMES) as readonly ImageFormat[];
+export const FORMATS = Object.keys(CONTAINERS) as readonly ImageFormat[];
 
 /** The container called `text`, `kdump` being what version 0.1 called a packed image; undefined where there is none. */
 export function formatNamed(text: string): ImageFormat | undefined {
@@ -28,32 +27,34 @@ export function formatNamed(text: string): ImageFormat | undefined {
  */
 export function recogniseFormat(file: InputFile): ImageFormat {
   if (file.size === 0n) throw new KdumpError('input', 'the file is empty', { file: file.path });
-  const start = file.readStart(ELF_HEADER_SIZE);
-  if (hasElfMagic(start) && start[EI_CLASS] !== ELFCLASS32) {
-    const { type } = within({ file: file.path }, () => parseElfHeader(start)).fields;
-    if (type === ET_EXEC) return 'packed';
-    if (type === ET_CORE) return 'elf-core';
+  const start = startOf(file);
+  const format = FORMATS.find((each) => CONTAINERS[each].recognises(start));
+  if (format !== undefined) return format;
+  if (start.elf !== undefined) {
     throw new KdumpError('input', 'an ELF file of the wrong type', {
       file: file.path,
       offset: 16,
-      found: `e_type ${type}`,
+      found: `e_type ${start.elf.fields.type}`,
       expected: `${ET_EXEC} (packed image) or ${ET_CORE} (memory dump)`,
     });
   }
-  const head = file.readStart(HEAD_SIZE);
-  const known = knownFile(head);
-  if (known === undefined || isMappedRam(head)) return 'raw';
+  const known = knownFile(start.head());
   throw new KdumpError('input', 'not a kdump image', {
     file: file.path,
-    found: known.what,
-    remedy: limeMaps(file) ?? known.remedy + (known.mayBeMemory === true ? ', or say --format raw if it is memory after all' : ''),
+    ...(known === undefined ? {} : { found: known.what }),
+    remedy:
+      limeMaps(file) ?? `${known?.remedy ?? ''}${known?.mayBeMemory === true ? ', or say --format raw if it is memory after all' : ''}`,
   });
 }
 
-/** A migration stream of QEMU that has the guest's pages where they would be in RAM, from some place in the file on (capability mapped-ram). */
-function isMappedRam(head: Uint8Array): boolean {
-  const start = Buffer.from(head.subarray(0, 4096)).toString('latin1');
-  return start.startsWith('QEVM') && start.includes('mapped-ram');
+function startOf(file: InputFile): FileStart {
+  const start = file.readStart(ELF_HEADER_SIZE);
+  const isElf64 = hasElfMagic(start) && start[EI_CLASS] !== ELFCLASS32;
+  let head: Uint8Array | undefined;
+  return {
+    elf: isElf64 ? within({ file: file.path }, () => parseElfHeader(start)) : undefined,
+    head: () => (head ??= file.readStart(HEAD_SIZE)),
+  };
 }
 
 /** More ranges than machines have; a hostile file is not followed further. */

@@ -8,6 +8,7 @@ import type { FileSystem } from '../file/file-system.js';
 import type { KdumpImage } from '../image/image.js';
 import { subtract, totalSize } from '../memory/range-set.js';
 import type { Range } from '../memory/range.js';
+import { patchableMemory } from '../patch/target.js';
 import type { Plan } from '../plan/plan.js';
 import type { GuestDevices } from './devices.js';
 
@@ -37,9 +38,10 @@ export class OwnUpdates {
   /** Keeps what the image says once `plan` is written, or as it is. */
   remember(plan: Plan, isWritten: boolean): void {
     const { image } = plan;
+    const memory = patchableMemory(image.memory);
     const pieces = plan.segments.map(({ name, address, before, after }) => ({
       name,
-      position: image.memory.fileOffset(address, before.length),
+      position: memory.fileOffset(address, before.length),
       bytes: isWritten ? after : before,
     }));
     const bytesOf = (wanted: string): Uint8Array | undefined => pieces.find(({ name }) => name === wanted)?.bytes;

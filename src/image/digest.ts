@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { equalBytes } from '../bytes/compare.js';
 import { overlaps, rangeOfSize, type Range } from '../memory/range.js';
-import type { PhysicalMemory } from '../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../memory-source/physical-memory.js';
 
 export const DIGEST_SIZE = 32;
 

@@ -4,7 +4,7 @@ import type { Fdt } from '../fdt/fdt.js';
 import type { RunningKernel } from '../kernel/running-kernel.js';
 import type { KdumpFdtFacts } from './chosen.js';
 import type { Range } from '../memory/range.js';
-import type { PhysicalMemory } from '../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../memory-source/physical-memory.js';
 import type { ImageFormat } from '../container/recognise.js';
 import type { RegionTable } from '../kexec/region-table.js';
 import type { Segment, SegmentName } from '../kexec/segment.js';

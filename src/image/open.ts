@@ -12,17 +12,14 @@ import { distinct } from '../memory/range-set.js';
 import type { Mapping } from '../text/numbers.js';
 import { kdumpFdtFacts } from './chosen.js';
 import { crashKernelHole } from './crash-kernel-hole.js';
-import { elfCoreMemory } from '../container/elf-core.js';
 import { findImage } from './find/find.js';
 import { scanPages, type Candidates } from './find/scan.js';
 import { imageInTable } from './find/find-in-table.js';
 import type { FoundImage } from './find/found-image.js';
 import type { KdumpImage } from './image.js';
 import type { KexecLog } from '../kexec/kexec-log.js';
-import { readPacked } from '../container/packed.js';
-import type { PhysicalMemory } from '../memory-source/file-memory.js';
-import { rawMemory } from '../container/raw.js';
-import { recogniseFormat, type ImageFormat } from '../container/recognise.js';
+import type { PhysicalMemory } from '../memory-source/physical-memory.js';
+import { CONTAINERS, recogniseFormat, type ImageFormat } from '../container/recognise.js';
 import { readDescription } from './read-segments.js';
 import { isOfSameBoot } from './same-boot.js';
 import { findRegionTable, findRegionTableByShape } from '../kexec/region-table.js';
@@ -64,7 +61,7 @@ export function openImage(fileSystem: FileSystem, path: string, options: OpenIma
 
 /** Closes the file of an image that {@link openImage} opened; `image.memory` cannot be read any more. */
 export function closeImage(image: KdumpImage): void {
-  image.memory.file.close();
+  image.memory.close();
 }
 
 /** The kdump image in an open file. @throws KdumpError as {@link openImage} */
@@ -72,37 +69,31 @@ export function readImage(file: InputFile, options: OpenImageOptions): KdumpImag
   return within({ file: file.path }, () => read(file, options));
 }
 
-/** How a container's memory is read, for those that do not say themselves where the segments are. */
-const MEMORY_OF: Readonly<Record<Exclude<ImageFormat, 'packed'>, (file: InputFile, options: OpenImageOptions) => PhysicalMemory>> = {
-  'elf-core': elfCoreMemory,
-  raw: rawMemory,
-};
-
 function read(file: InputFile, options: OpenImageOptions): KdumpImage {
+  const { base, map, segmentTable } = options;
   const format = options.format ?? recogniseFormat(file);
-  if (format !== 'raw' && (options.base !== undefined || options.map !== undefined)) {
+  const container = CONTAINERS[format];
+  if (container.isPlaced && (base !== undefined || map !== undefined)) {
     throw new KdumpError('usage', '--base and --map are for raw memory', { found: `format ${format}`, expected: 'format raw' });
   }
-  if (options.base !== undefined && options.map !== undefined) {
+  if (base !== undefined && map !== undefined) {
     throw new KdumpError('usage', '--base and --map both say where the file lies in memory', {
       expected: 'one of them',
       remedy: '--map has an address for each piece',
     });
   }
-  if (format === 'packed') {
-    if (options.segmentTable !== undefined)
-      throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
-    const packed = readPacked(file);
-    const description = readDescription(packed.memory, packed.segments);
-    const image = { ...packed, description, crashKernel: null, isComplete: true, provenance: [] };
-    return describe(format, packed.memory, image, NOT_ASKED, options);
+  const { memory, table } = container.open(file, { base, map });
+  if (table !== undefined) {
+    if (segmentTable !== undefined) throw new KdumpError('usage', '--kexec-log is for memory; a packed image has its own segment table');
+    const description = readDescription(memory, table.segments);
+    const image = { ...table, description, crashKernel: null, isComplete: true, provenance: [] };
+    return describe(file, format, memory, image, NOT_ASKED, options);
   }
-  const memory = MEMORY_OF[format](file, options);
   // Where all memory may have to be looked through for an image, it is done once.
-  const isAnywhere = options.segmentTable === undefined && options.crashKernel === undefined && options.crashKernelRanges === undefined;
+  const isAnywhere = segmentTable === undefined && options.crashKernel === undefined && options.crashKernelRanges === undefined;
   const candidates = isAnywhere ? scanPages(memory, undefined) : undefined;
   const word = options.asksKernel === false ? NOT_ASKED : askKernel(memory, candidates?.vmcoreinfos);
-  return describe(format, memory, imageIn(memory, word, candidates, options, format !== 'raw'), word, options);
+  return describe(file, format, memory, imageIn(memory, word, candidates, options, container.isPlaced), word, options);
 }
 
 type KernelWord = Pick<KdumpImage, 'kernel' | 'kernelUnknown'>;
@@ -166,7 +157,14 @@ function search(
   }
 }
 
-function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage, word: KernelWord, options: OpenImageOptions): KdumpImage {
+function describe(
+  file: InputFile,
+  format: ImageFormat,
+  memory: PhysicalMemory,
+  found: FoundImage,
+  word: KernelWord,
+  options: OpenImageOptions,
+): KdumpImage {
   const segments = checkedSegments(found.segments);
   const segmentAt = (address: bigint): Segment => segments.find((segment) => segment.address === address) as Segment;
   const { contents } = found.description.elfcorehdr;
@@ -203,7 +201,7 @@ function describe(format: ImageFormat, memory: PhysicalMemory, found: FoundImage
     isComplete: found.isComplete,
     ...word,
     provenance: found.provenance,
-    isInterrupted: memory.file.isInterrupted,
+    isInterrupted: file.isInterrupted,
   };
 }
 

@@ -5,7 +5,7 @@ import { ELF_HEADER_SIZE } from '../elf/elf-header.js';
 import { parseFdt, type Fdt } from '../fdt/fdt.js';
 import { FDT_HEADER_SIZE, probeFdtHeader } from '../fdt/header.js';
 import { rangeOfSize } from '../memory/range.js';
-import type { PhysicalMemory } from '../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../memory-source/physical-memory.js';
 import { MAX_DESCRIPTION, type Segment } from '../kexec/segment.js';
 
 const PHNUM_OFFSET = 56;

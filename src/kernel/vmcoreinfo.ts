@@ -1,6 +1,6 @@
 import { alignUp } from '../bytes/align.js';
 import { dataView, type ByteOrder } from '../bytes/byte-order.js';
-import { SMALLEST_PAGE, rangeOfSize } from '../memory/range.js';
+import { ADDRESS_SPACE_END, SMALLEST_PAGE, rangeOfSize } from '../memory/range.js';
 import type { MemorySource } from './source.js';
 
 /** Name and its size of the note (VMCOREINFO_NOTE_NAME in include/linux/vmcore_info.h). */
@@ -80,8 +80,8 @@ function small(text: string | undefined): number | undefined {
  */
 export function findVmcoreinfo(memory: MemorySource): bigint[] {
   const found: bigint[] = [];
-  for (const { address: first, fileSize } of memory.extents) {
-    const range = { start: alignUp(first, SMALLEST_PAGE), end: first + fileSize };
+  for (const { start: first, end } of memory.stored({ start: 0n, end: ADDRESS_SPACE_END })) {
+    const range = { start: alignUp(first, SMALLEST_PAGE), end };
     if (range.start >= range.end) continue;
     for (const { address, bytes } of memory.chunks(range)) {
       for (let at = 0; at < bytes.length; at += PAGE) if (isVmcoreinfo(bytes, at)) found.push(address + BigInt(at));

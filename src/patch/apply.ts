@@ -7,7 +7,8 @@ import { changedRuns } from '../plan/segment-plan.js';
 import { commitPatch, preparePatch, readBack, type Patch, type PreparedPatch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
 import { refuseUnlessLoaded } from './loaded.js';
-import type { PatchTarget } from './target.js';
+import type { PatchableMemory } from '../memory-source/physical-memory.js';
+import { patchableMemory, type ImageTarget } from './target.js';
 
 /** What is known of the file that is written to. */
 export interface ApplyOptions {
@@ -30,8 +31,8 @@ export interface ApplyResult {
  *
  * @throws KdumpError `refused` when the file has changed since it was planned or a guest runs on it; `io` when it is in use or writing failed
  */
-export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force = false }: ApplyOptions = {}): ApplyResult {
-  const patch = patchOf(plan);
+export function applyPlan(target: ImageTarget, plan: Plan, { live = false, force = false }: ApplyOptions = {}): ApplyResult {
+  const patch = patchOf(plan, target.memory);
   if (patch.runs.length === 0) return { written: 0, unknownUsers: 0 };
   const users = usersOf(target.fileSystem, target.status);
   refuseUse(target.file.path, users, live, force);
@@ -48,8 +49,8 @@ export function applyPlan(target: PatchTarget, plan: Plan, { live = false, force
  * @returns with the number of bytes as `size`; undefined when there is nothing to write
  * @throws KdumpError as `applyPlan`
  */
-export function preparePlan(target: PatchTarget, plan: Plan, force = false): (PreparedPatch & { readonly size: number }) | undefined {
-  const patch = patchOf(plan);
+export function preparePlan(target: ImageTarget, plan: Plan, force = false): (PreparedPatch & { readonly size: number }) | undefined {
+  const patch = patchOf(plan, target.memory);
   if (patch.runs.length === 0) return undefined;
   const prepared = preparePatch(target, patch, { live: true }, true);
   return {
@@ -76,7 +77,7 @@ export function preparePlan(target: PatchTarget, plan: Plan, force = false): (Pr
  * @throws KdumpError `io`
  */
 export function writePlan(fileSystem: FileSystem, file: InputFile, plan: Plan): number {
-  const patch = patchOf(plan);
+  const patch = patchOf(plan, patchableMemory(plan.image.memory));
   const writes = patch.runs.map(({ position, after }) => ({ position, bytes: after }));
   for (const { position, bytes } of writes) fileSystem.write(file.descriptor, bytes, position);
   fileSystem.sync(file.descriptor);
@@ -88,7 +89,7 @@ function sizeOf({ runs }: Patch): number {
   return runs.reduce((sum, { after }) => sum + after.length, 0);
 }
 
-function refuseOutdated(target: PatchTarget, { image, segments }: Plan): void {
+function refuseOutdated(target: ImageTarget, { image, segments }: Plan): void {
   for (const { name, address, before } of segments) {
     if (equalBytes(image.memory.read(address, before.length), before)) continue;
     throw new KdumpError('refused', 'the guest changed the image while the change was planned', {
@@ -101,8 +102,7 @@ function refuseOutdated(target: PatchTarget, { image, segments }: Plan): void {
 }
 
 /** Where in the file each change of a plan goes. @throws KdumpError `input` when the file does not store a byte that changes */
-export function patchOf(plan: Plan): Patch {
-  const { memory } = plan.image;
+export function patchOf(plan: Plan, memory: PatchableMemory): Patch {
   const changed = plan.segments.map((segment) => ({ segment, runs: changedRuns(segment) })).filter(({ runs }) => runs.length > 0);
   const runs = changed.flatMap((each) =>
     each.runs.map(({ address, before, after }) => ({ position: memory.fileOffset(address, after.length), before, after })),

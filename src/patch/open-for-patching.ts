@@ -2,7 +2,7 @@ import type { FileSystem } from '../file/file-system.js';
 import { readImage, type OpenImageOptions } from '../image/open.js';
 import type { KdumpImage } from '../image/image.js';
 import { recover, type RecoverOptions, type Recovery } from './recover.js';
-import { closeTarget, openTarget, type PatchTarget } from './target.js';
+import { closeTarget, openTarget, patchableMemory, type ImageTarget } from './target.js';
 
 /**
  * Opens and locks the image at `path` for patching. A patch that was interrupted is rolled back first. Close it with {@link closeTarget}.
@@ -14,11 +14,12 @@ export function openForPatching(
   path: string,
   options: OpenImageOptions = {},
   use: Pick<RecoverOptions, 'live'> = {},
-): { target: PatchTarget; image: KdumpImage; recovery: Recovery } {
+): { target: ImageTarget; image: KdumpImage; recovery: Recovery } {
   const target = openTarget(fileSystem, path);
   try {
     const recovery = recover(target, { live: use.live });
-    return { target, image: readImage(target.file, options), recovery };
+    const image = readImage(target.file, options);
+    return { target: { ...target, memory: patchableMemory(image.memory) }, image, recovery };
   } catch (error) {
     closeTarget(target);
     throw error;

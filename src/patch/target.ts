@@ -2,6 +2,8 @@ import { basename, dirname } from 'node:path';
 import { KdumpError } from '../errors.js';
 import type { FileStatus, FileSystem } from '../file/file-system.js';
 import { InputFile, notRegular } from '../file/input-file.js';
+import { FileMemory } from '../memory-source/file-memory.js';
+import type { PatchableMemory, PhysicalMemory } from '../memory-source/physical-memory.js';
 import { otherNames } from '../journal/other-names.js';
 
 /** An image file that may be written: open, locked, and held by its directory so that neither can be exchanged behind our back. */
@@ -12,6 +14,11 @@ export interface PatchTarget {
   readonly directory: number;
   readonly name: string;
   readonly status: FileStatus;
+}
+
+/** A {@link PatchTarget} whose image was read: where its memory is in the file. */
+export interface ImageTarget extends PatchTarget {
+  readonly memory: PatchableMemory;
 }
 
 const HUGETLBFS = 0x958458f6n;
@@ -66,6 +73,12 @@ export function closeTarget({ fileSystem, file, directory }: PatchTarget): void 
       continue;
     }
   }
+}
+
+/** `memory` as what can be written to. @throws KdumpError `refused` when its bytes are not in the file as they are in memory */
+export function patchableMemory(memory: PhysicalMemory): PatchableMemory {
+  if (memory instanceof FileMemory) return memory;
+  throw new KdumpError('refused', 'this kind of file can only be read', { file: memory.path, remedy: 'capture the image, and patch that' });
 }
 
 /** Whether the file is still the one that its path leads to. */

@@ -11,17 +11,17 @@ import type { Plan } from '../plan/plan.js';
 import { commitPatch, type Patch } from './commit.js';
 import { refuseUse, usersOf } from './in-use.js';
 import { patchOf, type ApplyOptions } from './apply.js';
-import type { PatchTarget } from './target.js';
+import { patchableMemory, type PatchTarget } from './target.js';
 
 /**
  * What an undo file of `plan` holds: all of each segment that changes, not only the bytes that differ. Taking a patch back after a later one is
  * right only where nothing else of the segment changed: bytes that are the same before and after may have moved.
  */
 export function undoOf(plan: Plan): Patch {
-  const { memory } = plan.image;
+  const memory = patchableMemory(plan.image.memory);
   const whole = plan.segments.filter((segment) => bytesChanged(segment) > 0).map(withoutTail);
   const runs = whole.map(({ address, before, after }) => ({ position: memory.fileOffset(address, after.length), before, after }));
-  return { runs: runs.sort((a, b) => a.position - b.position), markers: patchOf(plan).markers };
+  return { runs: runs.sort((a, b) => a.position - b.position), markers: patchOf(plan, memory).markers };
 }
 
 /** Without the zeros behind the contents, which the file may not store. */

@@ -5,7 +5,7 @@ import { crashMemoryOf } from '../description/crash-memory.js';
 import { capacityOf, fdtFreeSize } from '../description/capacity.js';
 import { coveredSegments, type DigestStatus } from '../check/verify-digest.js';
 import { segmentRange } from '../kexec/segment.js';
-import { FORMAT_NAMES } from '../container/recognise.js';
+import { CONTAINERS } from '../container/recognise.js';
 import { formatSize } from '../text/numbers.js';
 import { html, shortened, type Content, type Html } from './html.js';
 import { ROWS } from './map/lanes.js';
@@ -48,8 +48,8 @@ function facts({ image, check }: ReportSubject): [string, Content][] {
   const model = fdt?.tree.root.property('model');
   const bytes = (used: number, of: number): string => `${count(used)} of ${count(of)} bytes used`;
   return [
-    ['File', html`<code>${shortened(image.memory.path, LONGEST_TEXT)}</code>, ${formatSize(image.memory.file.size)}`],
-    ['Format', FORMAT_NAMES[image.format]],
+    ['File', html`<code>${shortened(image.memory.path, LONGEST_TEXT)}</code>, ${formatSize(image.memory.status.size)}`],
+    ['Format', CONTAINERS[image.format].imageName],
     ['Architecture', `${architecture.name}, ${architecture.byteOrder === 'lsb' ? 'little' : 'big'} endian`],
     ['Page size', pageSize === null ? 'not known' : formatSize(pageSize)],
     ...optional('Model', model === undefined ? null : text(textOf(model))),

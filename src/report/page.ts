@@ -6,7 +6,7 @@ import { answerOf } from './answer.js';
 import { changeSection } from './change-section.js';
 import { coverageSection, coveredShare, dumpedSize } from './coverage.js';
 import { cpuSection } from './cpu-section.js';
-import { FORMAT_NAMES } from '../container/recognise.js';
+import { CONTAINERS } from '../container/recognise.js';
 import { factsSection } from './facts.js';
 import { findingsSection } from './findings.js';
 import { Html, html, shortened, withCode, type Content } from './html.js';
@@ -77,7 +77,7 @@ function opening(subject: ReportSubject): Html {
   const { image } = subject;
   const { tone, headline, sentences } = answerOf(subject);
   const page = image.pageSize === null ? '' : ` with ${formatSize(image.pageSize)} pages`;
-  const format = FORMAT_NAMES[image.format];
+  const format = CONTAINERS[image.format].imageName;
   return html`<p class="what">${format.charAt(0).toUpperCase()}${format.slice(1)}, ${image.architecture.name}${page}</p>
     <div class="answer ${tone}">
       <p class="headline">${headline}</p>

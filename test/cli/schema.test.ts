@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { architectures } from '../../src/arch/registry.js';
-import { FORMAT_NAMES } from '../../src/container/recognise.js';
+import { CONTAINERS } from '../../src/container/recognise.js';
 import { build, coreFile, packedFile, partsOf, ramFile, type ArchitectureName } from '../helpers/build-image.js';
 import { CAPTURES } from '../helpers/capture-image.js';
 import { FIXTURES, copyOf, fixtureImage, type FixtureImage } from '../helpers/fixtures.js';
@@ -309,7 +309,7 @@ test('every code of a finding seen here is in docs/findings.md', () => {
 
 test('the schema of inspect knows every container and architecture, and docs/containers.md every container', () => {
   const { properties } = schemaOf('inspect');
-  const formats = Object.keys(FORMAT_NAMES);
+  const formats = Object.keys(CONTAINERS);
   expect(properties?.format?.enum).toEqual(formats);
   expect(properties?.architecture?.enum).toEqual(architectures.map(({ name }) => name));
   const page = readFileSync(join(DOCS, 'containers.md'), 'utf8');

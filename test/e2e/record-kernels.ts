@@ -143,7 +143,8 @@ class Recorder {
 function recording(memory: MemorySource, pages: Map<bigint, Uint8Array>): MemorySource {
   const size = BigInt(FIXTURE_PAGE);
   return {
-    extents: memory.extents,
+    ranges: memory.ranges,
+    stored: (range) => memory.stored(range),
     holds: (range) => memory.holds(range),
     chunks: (range) => memory.chunks(range),
     readInto: (into, address) => {

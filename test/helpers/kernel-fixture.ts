@@ -1,10 +1,10 @@
 import { ftruncateSync, openSync, closeSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { KdumpError } from '../../src/errors.js';
 import { findRunningKernel, type RunningKernel } from '../../src/kernel/running-kernel.js';
-import type { MemorySource } from '../../src/kernel/source.js';
+import { PhysicalMemory } from '../../src/memory-source/physical-memory.js';
 import { merged } from '../../src/memory/range-set.js';
+import { rangeOfSize, type Range } from '../../src/memory/range.js';
 import { FIXTURES } from './fixtures.js';
 
 export const KERNEL_FIXTURES = join(FIXTURES, 'kernels');
@@ -28,38 +28,28 @@ export interface RecordedState {
 }
 
 /** Memory of which only some pages are known. */
-export class PagesMemory implements MemorySource {
-  readonly extents: MemorySource['extents'];
-
+export class PagesMemory extends PhysicalMemory {
+  readonly path = 'pages';
+  readonly status = { size: 0n, mode: 0o644, group: 0 };
+  readonly ranges: readonly Range[];
   readonly pages: ReadonlyMap<bigint, Uint8Array>;
 
   constructor(pages: ReadonlyMap<bigint, Uint8Array>) {
+    super();
     this.pages = pages;
-    const page = BigInt(FIXTURE_PAGE);
-    this.extents = [...pages.keys()].sort((a, b) => (a < b ? -1 : 1)).map((address) => ({ address, size: page, fileSize: page }));
+    this.ranges = merged([...pages.keys()].map((address) => rangeOfSize(address, BigInt(FIXTURE_PAGE))));
   }
 
-  holds({ start, end }: { start: bigint; end: bigint }): boolean {
-    for (let at = start - (start % BigInt(FIXTURE_PAGE)); at < end; at += BigInt(FIXTURE_PAGE)) if (!this.pages.has(at)) return false;
-    return true;
+  close(): void {
+    // Nothing is open.
   }
 
-  readInto(into: Uint8Array, address: bigint): void {
+  protected readHeld(into: Uint8Array, address: bigint): void {
     for (let done = 0; done < into.length;) {
       const skip = Number((address + BigInt(done)) % BigInt(FIXTURE_PAGE));
-      const page = this.pages.get(address + BigInt(done - skip));
-      if (page === undefined) throw new KdumpError('input', `page 0x${(address + BigInt(done - skip)).toString(16)} was not recorded`);
-      const part = page.subarray(skip, skip + into.length - done);
+      const part = this.pages.get(address + BigInt(done - skip))?.subarray(skip, skip + into.length - done) ?? new Uint8Array();
       into.set(part, done);
       done += part.length;
-    }
-  }
-
-  *chunks({ start, end }: { start: bigint; end: bigint }): Generator<{ address: bigint; bytes: Uint8Array }> {
-    for (let address = start; address < end; address += BigInt(FIXTURE_PAGE)) {
-      const bytes = new Uint8Array(Math.min(FIXTURE_PAGE, Number(end - address)));
-      this.readInto(bytes, address);
-      yield { address, bytes };
     }
   }
 }

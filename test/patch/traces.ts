@@ -127,7 +127,7 @@ export function planTrace(): Trace {
     structures = plan.segments
       .filter(({ name }) => name !== 'purgatory')
       .map(({ address, before: bytes }) => {
-        const position = image.memory.fileOffset(address, 1);
+        const position = target.memory.fileOffset(address, 1);
         return { start: position, end: position + bytes.length };
       });
     applyPlan(target, plan);

@@ -92,7 +92,7 @@ function extract(
       wanted.map(({ source }) => source),
     );
     progress.during(writing, () => {
-      makeFiles(fileSystem, overwrite, [image.memory.file.status], files);
+      makeFiles(fileSystem, overwrite, [image.memory.status], files);
     });
     const rows = wanted.map(({ source, file }) => ({
       name: source.name,

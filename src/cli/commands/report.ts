@@ -56,7 +56,7 @@ async function report({ fileSystem, console, progress, version }: Context, path:
     });
     const given = [options.iomem, options.deviceTree, options.memoryBlocks, options.cpus].filter((each) => each !== undefined);
     const images = before === undefined ? [image] : [image, before];
-    const from = [...images.map(({ memory }) => memory.file.status), ...given.map((each) => readersOf(fileSystem, each))];
+    const from = [...images.map(({ memory }) => memory.status), ...given.map((each) => readersOf(fileSystem, each))];
     makeFile(fileSystem, output, overwrite, from, (descriptor) => {
       fileSystem.write(descriptor, Buffer.from(page), 0);
     });

@@ -14,7 +14,7 @@ import { preparePlan } from '../../patch/apply.js';
 import { recover } from '../../patch/recover.js';
 import { refuseUse, usersOf } from '../../patch/in-use.js';
 import { saveUndo, settleUndo, undoOf } from '../../patch/undo.js';
-import { closeTarget, openTarget, type PatchTarget } from '../../patch/target.js';
+import { closeTarget, openTarget, patchableMemory, type ImageTarget, type PatchTarget } from '../../patch/target.js';
 import type { Context } from '../command.js';
 import { openOptions } from '../open-image.js';
 import type { ImageOptions } from '../options/image-options.js';
@@ -123,9 +123,9 @@ export async function patchGuest(
   planFor: (image: KdumpImage) => Plan,
   { isDryRun = false, live = false, force = false, undo }: GuestPatchOptions = {},
 ): Promise<GuestPatch> {
-  const target = openTarget(fileSystem, path);
+  const opened = openTarget(fileSystem, path);
   const refuseOthers = (): void => {
-    const users = usersOf(fileSystem, target.status);
+    const users = usersOf(fileSystem, opened.status);
     const guest = serversOf(
       fileSystem,
       qmp.path,
@@ -137,11 +137,13 @@ export async function patchGuest(
   };
   try {
     // The path may lead elsewhere by now.
-    if (isChosenByQemu) refuseForeign(fileSystem, qmp.path, path, target.status);
-    await takeBackInterrupted(target, qmp, console, refuseOthers);
+    if (isChosenByQemu) refuseForeign(fileSystem, qmp.path, path, opened.status);
+    await rollBackInterrupted(opened, qmp, console, refuseOthers);
     const open = openOptions(fileSystem, path, imageOptions);
     const work = searching(fileSystem, path, open.crashKernel ?? open.crashKernelRanges?.at(-1));
-    const plan = planFor(progress.during(work, () => readImage(target.file, open)));
+    const image = progress.during(work, () => readImage(opened.file, open));
+    const target = { ...opened, memory: patchableMemory(image.memory) };
+    const plan = planFor(image);
     if (isDryRun || isNothingToDo(plan)) return { plan, written: 0, pausedMs: 0 };
     refuseOthers();
     if (undo === undefined) return await writeWhilePaused(target, qmp, plan, force);
@@ -156,11 +158,11 @@ export async function patchGuest(
       throw error;
     }
   } finally {
-    closeTarget(target);
+    closeTarget(opened);
   }
 }
 
-async function writeWhilePaused(target: PatchTarget, qmp: Qmp, plan: Plan, force: boolean): Promise<GuestPatch> {
+async function writeWhilePaused(target: ImageTarget, qmp: Qmp, plan: Plan, force: boolean): Promise<GuestPatch> {
   const prepared = preparePlan(target, plan, force);
   if (prepared === undefined) return { plan, written: 0, pausedMs: 0 };
   const progress = { isWritten: false };
@@ -177,7 +179,7 @@ async function writeWhilePaused(target: PatchTarget, qmp: Qmp, plan: Plan, force
   }
 }
 
-async function takeBackInterrupted(target: PatchTarget, qmp: Qmp, console: Context['console'], refuseOthers: () => void): Promise<void> {
+async function rollBackInterrupted(target: PatchTarget, qmp: Qmp, console: Context['console'], refuseOthers: () => void): Promise<void> {
   const { fileSystem, directory, name, status, file } = target;
   const isHot = findJournal(fileSystem, directory, name, status, file.path).state === 'hot';
   if (isHot) refuseOthers();

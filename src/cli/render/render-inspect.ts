@@ -5,7 +5,7 @@ import type { Finding } from '../../check/finding.js';
 import { capacityOf, fdtFreeSize, knownCpus } from '../../description/capacity.js';
 import { coveredSegments, type DigestStatus } from '../../check/verify-digest.js';
 import type { KdumpImage } from '../../image/image.js';
-import { FORMAT_NAMES } from '../../container/recognise.js';
+import { CONTAINERS } from '../../container/recognise.js';
 import { segmentRange } from '../../kexec/segment.js';
 import { byStart, formatRange, sameRange, sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
@@ -32,7 +32,7 @@ export function renderInspect(image: KdumpImage, digest: DigestStatus, findings:
   const crash = crashMemoryOf(image);
   const name = printable(image.memory.path);
   return [
-    wrapped(`${name}: ${FORMAT_NAMES[image.format]}, ${image.architecture.name}${page}`, theme).replace(name, theme.heading),
+    wrapped(`${name}: ${CONTAINERS[image.format].imageName}, ${image.architecture.name}${page}`, theme).replace(name, theme.heading),
     soundLine(image, digest, findings, theme),
     ...renderFindings(
       findings.filter(({ severity }) => severity !== 'info'),

@@ -1,7 +1,7 @@
 import { dataView } from '../../bytes/byte-order.js';
-import { rangeOfSize } from '../../memory/range.js';
+import { containsAddress, rangeOfSize } from '../../memory/range.js';
 import { elfcorehdrFromBootargs } from '../chosen.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 
 /** `HdrS` at 0x202: the setup header of boot_params (Documentation/arch/x86/boot.rst). */
 export const SETUP_HEADER_MAGIC = 0x53726448;
@@ -39,9 +39,9 @@ export function bootParametersAt(memory: PhysicalMemory, address: bigint): BootP
 
 /** The first command line in memory from `from` on that has `elfcorehdr=`, and where it begins. */
 function elfcorehdrIn(memory: PhysicalMemory, from: bigint, length: number): { elfcorehdr: bigint; start: bigint } | undefined {
-  const extent = memory.extents.find(({ address, size }) => from >= address && from < address + size);
-  if (extent === undefined) return undefined;
-  const left = extent.address + extent.size - from;
+  const held = memory.ranges.find((range) => containsAddress(range, from));
+  if (held === undefined) return undefined;
+  const left = held.end - from;
   const bytes = Buffer.from(memory.read(from, left < length ? Number(left) : length));
   const at = bytes.indexOf('elfcorehdr=');
   if (at < 0) return undefined;

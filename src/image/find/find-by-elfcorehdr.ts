@@ -7,7 +7,7 @@ import { backupOf } from '../../elf/backup.js';
 import { crashKernelHole } from '../crash-kernel-hole.js';
 import type { FoundImage } from './found-image.js';
 import { imageAround, type KnownSegment } from './image-around.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import type { Candidates } from './scan.js';
 import type { Search } from './search.js';
 import { vmcoreinfoAddress } from './vmcoreinfo.js';
@@ -29,7 +29,7 @@ export function imageOfElfcorehdr(
   const architecture = architectureOf(contents.header.fields.machine, contents.header.byteOrder);
   if (architecture.hasFdt) throw notLoaded(`one of ${architecture.name} that no device tree names`);
   if (contents.programHeaders[0]?.type !== PT_NOTE) throw notLoaded('no PT_NOTE in front');
-  const crashKernel = reserved ?? crashKernelHole(contents, address, memory.extents);
+  const crashKernel = reserved ?? crashKernelHole(contents, address, memory.ranges);
   if (crashKernel === null) throw notLoaded('one that lies in memory that it lists itself');
   const backup = backupOf(contents);
   if (backup !== undefined && !contains(crashKernel, backup))

@@ -6,7 +6,7 @@ import { parseElfcorehdrHeader } from '../../elf/elfcorehdr.js';
 import { ELF_HEADER_SIZE, hasElfMagic } from '../../elf/elf-header.js';
 import { FDT_MAGIC } from '../../fdt/constants.js';
 import { containsAddress, rangeOfSize } from '../../memory/range.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import { readDescription } from '../read-segments.js';
 import { checkedSegments, segmentRange, type Segment } from '../../kexec/segment.js';
 import type { KexecLog } from '../../kexec/kexec-log.js';

@@ -3,7 +3,7 @@ import { formatRange, type Range } from '../../memory/range.js';
 import { imageOfElfcorehdr } from './find-by-elfcorehdr.js';
 import { imageOfFdt } from './find-by-fdt.js';
 import type { FoundImage } from './found-image.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import { checkedSegments } from '../../kexec/segment.js';
 import { scanPages, type Candidates } from './scan.js';
 import { Search } from './search.js';

@@ -9,7 +9,7 @@ import { subtract } from '../../memory/range-set.js';
 import type { FoundImage } from './found-image.js';
 import { nameSegments, type UnnamedSegment } from './name-segments.js';
 import type { Description } from '../read-segments.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import { REGION_TABLE_SIZE, findRegionTableByShape, type ExpectedRegion, type RegionTable } from '../../kexec/region-table.js';
 import { windows } from './scan.js';
 import type { Search } from './search.js';

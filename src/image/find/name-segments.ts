@@ -1,7 +1,7 @@
 import { dataView, type ByteOrder } from '../../bytes/byte-order.js';
 import { backupOf } from '../../elf/backup.js';
 import { kdumpFdtFacts } from '../chosen.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import type { Description } from '../read-segments.js';
 import { findRegionTable } from '../../kexec/region-table.js';
 import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC } from './boot-parameters.js';

@@ -2,8 +2,8 @@ import { alignUp } from '../../bytes/align.js';
 import { dataView } from '../../bytes/byte-order.js';
 import { EI_CLASS, ELF_MAGIC, ELFCLASS64, ET_CORE } from '../../elf/constants.js';
 import { FDT_MAGIC } from '../../fdt/constants.js';
-import { SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import { ADDRESS_SPACE_END, SMALLEST_PAGE, sizeOf, type Range } from '../../memory/range.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import { SETUP_HEADER_AT, SETUP_HEADER_MAGIC, bootParametersAt, type BootParameters } from './boot-parameters.js';
 import { tooManyHeaders } from './search.js';
 import { isVmcoreinfo } from '../../kernel/vmcoreinfo.js';
@@ -36,10 +36,8 @@ export function scanPages(memory: PhysicalMemory, only: Range | undefined): Cand
   const keep = (kind: bigint[], at: bigint): void => {
     if (kind.push(at) > MAX_CANDIDATES) throw tooManyHeaders(memory.path);
   };
-  for (const { address: first, fileSize } of memory.extents) {
-    const last = first + fileSize;
-    const start = alignUp(only !== undefined && only.start > first ? only.start : first, SMALLEST_PAGE);
-    const end = only !== undefined && only.end < last ? only.end : last;
+  for (const { start: first, end } of memory.stored(only ?? { start: 0n, end: ADDRESS_SPACE_END })) {
+    const start = alignUp(first, SMALLEST_PAGE);
     if (start >= end) continue;
     for (const { address, bytes } of memory.chunks({ start, end })) {
       const view = dataView(bytes);

@@ -2,7 +2,8 @@ import { KdumpError } from '../../errors.js';
 import type { Elfcorehdr } from '../../elf/elfcorehdr.js';
 import type { Fdt } from '../../fdt/fdt.js';
 import { sizeOf, type Range } from '../../memory/range.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import { totalSize } from '../../memory/range-set.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import { readElfcorehdr, readFdt, statedElfcorehdrSize, statedFdtSize } from '../read-segments.js';
 
 /** Bytes of device trees and of elfcorehdrs looked at in all; memory made of headers would take for ever otherwise. */
@@ -29,7 +30,7 @@ export class Search {
     shared?: Search,
   ) {
     this.memory = memory;
-    const all = memory.extents.reduce((sum, { size }) => sum + size, 0n);
+    const all = totalSize(memory.ranges);
     this.left = shared?.left ?? {
       fdts: BigInt(MAX_FDTS),
       elfcorehdrs: BigInt(MAX_ELFCOREHDRS),

@@ -1,7 +1,9 @@
 import { KdumpError, hex } from '../../errors.js';
+import { sizeOf } from '../../memory/range.js';
 import { PT_LOAD } from '../../elf/constants.js';
 import { kdumpFdtFacts } from '../chosen.js';
-import { moved, type PhysicalMemory } from '../../memory-source/file-memory.js';
+import { MovedMemory } from '../../memory-source/moved-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import type { FoundImage } from './found-image.js';
 import type { Candidates } from './scan.js';
 import { Search } from './search.js';
@@ -37,7 +39,7 @@ export function shiftedImageError(
   const { memory } = search;
   const found = guesses(search, candidates).flatMap((guess) => {
     const image = attempt(() => {
-      const right = new Search(moved(memory, -guess.shift), undefined, search);
+      const right = new Search(new MovedMemory(memory, -guess.shift), undefined, search);
       return look(right, { ...guess, at: guess.at - guess.shift });
     });
     return image === undefined ? [] : [{ shift: guess.shift, image }];
@@ -80,13 +82,14 @@ function errorOf(memory: PhysicalMemory, shift: bigint, image: FoundImage): Kdum
 
 /** The options that say where the file lies in memory; undefined where several pieces had been told, of which each may be wrong. */
 function placeOptions(memory: PhysicalMemory, shift: bigint, image: FoundImage): string | undefined {
-  const [whole, ...more] = memory.extents;
-  if (whole === undefined || more.length > 0) return undefined;
-  const start = whole.address - shift;
-  if (start >= 0n && whole.fileOffset === 0n) return `--base ${hex(start)}`;
+  const [whole, ...more] = memory.ranges;
+  const place = whole === undefined ? null : memory.placeOf(whole.start);
+  if (whole === undefined || place === null || more.length > 0) return undefined;
+  const start = whole.start - shift;
+  if (start >= 0n && place === 0n) return `--base ${hex(start)}`;
   const skip = start < 0n ? -start : 0n;
-  const size = ramSize(image, start + skip, whole.size - skip);
-  return `--format raw --map ${hex(whole.fileOffset + skip)}:${hex(start + skip)}:${hex(size)}`;
+  const size = ramSize(image, start + skip, sizeOf(whole) - skip);
+  return `--format raw --map ${hex(place + skip)}:${hex(start + skip)}:${hex(size)}`;
 }
 
 const FOUR_GIB = 1n << 32n;

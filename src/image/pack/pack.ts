@@ -6,7 +6,7 @@ import { makeFile, type Readers } from '../../file/new-file.js';
 import type { KdumpImage } from '../image.js';
 import { readImage } from '../open.js';
 import { packedLayout } from '../../container/packed-layout.js';
-import type { PhysicalMemory } from '../../memory-source/file-memory.js';
+import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
 import type { Segment, SegmentName } from '../../kexec/segment.js';
 
 /** A segment to be stored: where it belongs, and `size` bytes of contents, asked for in order. */
@@ -59,7 +59,7 @@ export function packImage(
 
 /** The segments of an open image, as sources for packing or extracting: the elfcorehdr and FDT whole, the others as they were loaded. */
 export function segmentSources({ memory, segments }: KdumpImage): SegmentSource[] {
-  const from = memory.file.status;
+  const from = memory.status;
   return segments.map((segment) => {
     const size = storedSize(memory, segment);
     return {
