@@ -8,7 +8,7 @@ import { fixtureImage } from '../helpers/fixtures.js';
 import { has, run, scratchFolder } from '../helpers/run.js';
 import { runHere } from '../helpers/run-here.js';
 import { randomFrom } from '../patch/power-cut-model.js';
-import { LoggedDisk, missingForLoggedDisks, must, Replay, sparse, type LogEntry } from './logged-disk.js';
+import { LoggedDisk, missingForLoggedDisks, must, Replay, sparse, waitForRelease, type LogEntry } from './logged-disk.js';
 
 /*
  * Power cuts of real file systems: the program patches an image on a disk whose writes and flushes are logged, and then for each moment the disk
@@ -72,7 +72,7 @@ function record({ name, size, make }: (typeof FILE_SYSTEMS)[number]): Recorded {
       ends.push(disk.length);
       versions.push(readFileSync(image));
     }
-    must('umount', at);
+    disk.unmount(at);
     return { base, log: disk.log, entries: disk.entries(ends.at(-1) ?? 0), ends, versions };
   } finally {
     spawnSync('umount', [at]);
@@ -151,6 +151,7 @@ describe.skipIf(reason !== undefined)('a power cut of a real disk', () => {
           seen.set(version, (seen.get(version) ?? 0) + 1);
         } finally {
           must('umount', at);
+          waitForRelease(state);
         }
       }
     },

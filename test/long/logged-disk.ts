@@ -33,18 +33,28 @@ export function missingForLoggedDisks(): string | undefined {
   return absent === undefined ? undefined : `${absent} is not installed`;
 }
 
+/**
+ * Waits until no loop device has `file`, whose file system was unmounted. Another process that made itself a mount namespace meanwhile holds a copy
+ * of the mount, and until it ends no file system with the same UUID can be mounted.
+ */
+export function waitForRelease(file: string): void {
+  const end = Date.now() + 120_000;
+  while (must('losetup', '-j', file) !== '' && Date.now() < end) spawnSync('sleep', ['0.1']);
+}
+
 /** A block device whose every write and flush is logged: a loop device over an export of qemu-storage-daemon. */
 export class LoggedDisk {
   readonly disk: string;
   readonly log: string;
   private readonly daemon: ChildProcess;
+  private readonly exported: string;
   private readonly device: string;
 
   constructor(folder: string, size: number) {
     mkdirSync(folder, { recursive: true });
     this.disk = sparse(join(folder, 'disk'), size);
     this.log = sparse(join(folder, 'log'), 1 << 30);
-    const exported = join(folder, 'export');
+    const exported = (this.exported = join(folder, 'export'));
     writeFileSync(exported, '');
     const blockdev = (...options: string[]): string[] => ['--blockdev', options.join(',')];
     this.daemon = spawn(
@@ -71,6 +81,12 @@ export class LoggedDisk {
     must(`mkfs.${fileSystem}`, '-q', ...makeOptions, this.device);
     mkdirSync(at, { recursive: true });
     must('mount', '-t', fileSystem, this.device, at);
+  }
+
+  unmount(at: string): void {
+    must('umount', at);
+    must('losetup', '-d', this.device);
+    waitForRelease(this.exported);
   }
 
   /** Entries so far; as of the last flush, at which the log's first sector is written. */
