@@ -93,7 +93,7 @@ export class FileMemory extends PhysicalMemory implements PatchableMemory {
     return within({ file: this.path }, () => safePosition(piece.fileOffset));
   }
 
-  override placeOf(address: bigint): bigint | null {
+  placeOf(address: bigint): bigint | null {
     const range = rangeOfSize(address, 1n);
     return this.holds(range) ? (this.pieces(range)[0]?.fileOffset ?? null) : null;
   }

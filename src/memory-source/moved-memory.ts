@@ -31,7 +31,7 @@ export class MovedMemory extends PhysicalMemory {
     return this.moved(this.memory.stored({ start: start - this.by, end: end - this.by }));
   }
 
-  override placeOf(address: bigint): bigint | null {
+  placeOf(address: bigint): bigint | null {
     return this.memory.placeOf(address - this.by);
   }
 

@@ -32,10 +32,7 @@ export abstract class PhysicalMemory {
   }
 
   /** Where the byte at `address` is in the file, as it is in memory; null where it is not stored like that. */
-  placeOf(address: bigint): bigint | null {
-    void address;
-    return null;
-  }
+  abstract placeOf(address: bigint): bigint | null;
 
   holds(range: Range): boolean {
     let next = range.start;

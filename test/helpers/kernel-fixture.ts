@@ -40,6 +40,10 @@ export class PagesMemory extends PhysicalMemory {
     this.ranges = merged([...pages.keys()].map((address) => rangeOfSize(address, BigInt(FIXTURE_PAGE))));
   }
 
+  placeOf(): null {
+    return null;
+  }
+
   close(): void {
     // Nothing is open.
   }
