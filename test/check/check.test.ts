@@ -54,6 +54,7 @@ function imageWith(cores: number[][] | null = [[0, 1, 2, 3]], programHeaders: Pr
             facts: { elfcorehdr: null, initrd: null, crashKernelRanges: [], cmaRanges: [] },
           },
     purgatory: { segment: { name: 'purgatory' }, regions: null, hasForeignTable: false },
+    kernel: null,
   } as unknown as KdumpImage;
 }
 
