@@ -135,10 +135,10 @@ describe('memory that was added to a guest', () => {
 
 describe('a write into the memory of a kernel', () => {
   const kernel = 'ppc64le-6.12-64k';
-  const apply = (dump: string): ReturnType<typeof runHere> => {
+  const apply = (dump: string, ...more: string[]): ReturnType<typeof runHere> => {
     const log = join(folder, 'stale.log');
     writeFileSync(log, stateOf(kernel, 'loaded-for-hotplug').kexecLog ?? '');
-    return runHere(['apply', dump, '--kexec-log', log, '--add-memory', '0x80000000+256M', '--json']);
+    return runHere(['apply', dump, '--kexec-log', log, '--add-memory', '0x80000000+256M', '--json', ...more]);
   };
 
   it('is made for the image that is loaded', () => {
@@ -154,14 +154,20 @@ describe('a write into the memory of a kernel', () => {
     expect(readFileSync(dump).equals(before)).toBe(true);
   });
 
-  it('is refused while the kernel is at its image', () => {
+  it('is made for one that is not by force', () => {
+    expect(apply(unloaded(kernel, 'loaded-for-hotplug'), '--force').status).toBe(0);
+  });
+
+  it('is refused while the kernel is at its image, by force too', () => {
     const dump = changed(kernel, 'loaded-for-hotplug', ({ symbol, u64, write }) => {
       write(symbol('__kexec_lock'), u64(symbol('__kexec_lock')) | 1n);
     });
     const before = readFileSync(dump);
-    const result = apply(dump);
-    expect(result.status).toBe(4);
-    expect(JSON.parse(result.stdout)).toMatchObject({ error: { found: 'its kexec lock is taken', forcible: false } });
+    for (const more of [[], ['--force']]) {
+      const result = apply(dump, ...more);
+      expect(result.status).toBe(4);
+      expect(JSON.parse(result.stdout)).toMatchObject({ error: { found: 'its kexec lock is taken', forcible: false } });
+    }
     expect(readFileSync(dump).equals(before)).toBe(true);
   });
 });

@@ -1,4 +1,5 @@
 import { fstatSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KdumpError } from '../../src/errors.js';
 import type { FileSystem } from '../../src/file/file-system.js';
@@ -146,6 +147,9 @@ describe('apply', () => {
       ['inspect', path, '--verify'],
       ['plan', path, ...ADD],
       ['diff', path, path],
+      ['check', path],
+      ['extract', path, '-d', join(folder, 'parts')],
+      ['capture', path, '-o', join(folder, 'captured')],
     ])
       expect(disk.run(command).status).toBe(0);
     expect(disk.calls.filter(({ call }) => call !== 'read')).toEqual([]);
