@@ -55,6 +55,7 @@ function imageWith(cores: number[][] | null = [[0, 1, 2, 3]], programHeaders: Pr
           },
     purgatory: { segment: { name: 'purgatory' }, regions: null, hasForeignTable: false },
     kernel: null,
+    kernelUnknown: null,
   } as unknown as KdumpImage;
 }
 
