@@ -68,13 +68,22 @@ function checked(...args: string[]): Checked & { codes: string[] } {
 describe.each(RECORDED_KERNELS)('check of the memory of %s alone', (kernel) => {
   it.each(['loaded', 'loaded-again', 'loaded-after-restart'])('takes the image that is loaded, and finds it current: %s', (state) => {
     const result = checked(dumpOf(kernel, state));
-    expect(result).toMatchObject({ current: true, compared: { memory: true, cpus: true } });
+    expect(result).toMatchObject({
+      loaded: true,
+      kernel: { release: expect.stringMatching(/^6\./) as string },
+      current: true,
+      compared: { memory: true, cpus: true },
+      stateFrom: { memory: 'kernel', cpus: 'kernel' },
+    });
     expect(result.codes.filter((code) => code !== 'elfcorehdr-reservation-short')).toEqual([]);
   });
 
   it.each(['nothing-loaded', 'unloaded', 'restarted'])('says that nothing is loaded, whatever earlier images memory holds: %s', (state) => {
     const dump = dumpOf(kernel, state);
-    for (const command of [['check'], ['inspect'], ['sync'], ['plan', '--add-memory', '0x80000000+256M']]) {
+    const checking = runHere(['check', dump, '--json']);
+    expect(checking.status).toBe(1);
+    expect(JSON.parse(checking.stdout)).toMatchObject({ loaded: false, current: false, sound: null, findings: [{ code: 'not-loaded' }] });
+    for (const command of [['inspect'], ['sync'], ['plan', '--add-memory', '0x80000000+256M']]) {
       const result = runHere([...command, dump, '--json']);
       expect(result.status, command.join(' ')).toBe(3);
       expect(JSON.parse(result.stdout)).toMatchObject({

@@ -15,11 +15,12 @@ function checked(guest: Guest, ...more: string[]): RunResult & { status: number 
 }
 
 function expectNothingLoaded(guest: Guest): void {
-  for (const command of [['check'], ['sync', '--live', '--force']]) {
-    const { status, stdout } = run([...command, guest.ram, '--json']);
-    expect(status, stdout).toBe(3);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'not-loaded' } });
-  }
+  const { status, stdout } = checked(guest);
+  expect(status, stdout).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ loaded: false, findings: [{ code: 'not-loaded' }] });
+  const sync = run(['sync', '--live', '--force', guest.ram, '--json']);
+  expect(sync.status, sync.stdout).toBe(3);
+  expect(JSON.parse(sync.stdout)).toMatchObject({ error: { code: 'not-loaded' } });
 }
 
 function expectCurrent(guest: Guest): void {

@@ -4,6 +4,7 @@ import type { ProgramHeader } from '../../elf/records.js';
 import { textOf } from '../../fdt/cells.js';
 import { crashMemoryOf } from '../../description/crash-memory.js';
 import type { CheckResult } from '../../check/check.js';
+import { notLoaded } from '../../check/kernel-word.js';
 import type { Compared } from '../../check/compare-state.js';
 import type { ImageDifference } from '../../check/diff.js';
 import type { Finding } from '../../check/finding.js';
@@ -35,6 +36,7 @@ export function inspectToJson(image: KdumpImage, digest: DigestStatus, findings:
   return {
     file: memory.path,
     format: image.format,
+    ...kernelToJson(image),
     architecture: image.architecture.name,
     byteOrder: image.architecture.byteOrder,
     pageSize: pageSize === null ? null : Number(pageSize),
@@ -117,13 +119,54 @@ export function planToJson(plan: Plan, file: string, applied: boolean, compared?
   };
 }
 
-export function checkToJson(image: KdumpImage, result: CheckResult, sync: SyncAdvice | null): object {
+/** Where what an image was compared with comes from: `kernel`, or a file; null where it was not compared. */
+export interface StateFrom {
+  readonly memory: string | null;
+  readonly cpus: string | null;
+}
+
+/** Whether the kernel in the memory has the image loaded, and which kernel that is. */
+function kernelToJson(image: KdumpImage): object {
+  const { kernel } = image;
+  return {
+    loaded: kernel === null ? null : notLoaded(image) === null,
+    kernel: kernel === null ? null : { release: kernel.info.release, buildId: kernel.info.buildId, hostName: kernel.nodeName },
+  };
+}
+
+/** What `check` says of memory whose kernel has no image loaded: nothing was compared. */
+export function notLoadedToJson(file: string, message: string): object {
+  return {
+    file,
+    interrupted: null,
+    loaded: false,
+    kernel: null,
+    sound: null,
+    current: false,
+    compared: { memory: false, cpus: false },
+    stateFrom: { memory: null, cpus: null },
+    digest: null,
+    missingMemory: null,
+    extraMemory: null,
+    missingCpus: null,
+    extraCpus: null,
+    changedCpus: null,
+    missingNotes: null,
+    unknownNotes: null,
+    sync: null,
+    findings: [{ severity: 'error', code: 'not-loaded', message }],
+  };
+}
+
+export function checkToJson(image: KdumpImage, result: CheckResult, sync: SyncAdvice | null, stateFrom: StateFrom): object {
   return {
     file: image.memory.path,
     interrupted: image.isInterrupted,
+    ...kernelToJson(image),
     sound: result.sound,
     current: result.current,
     compared: result.compared,
+    stateFrom,
     digest: result.digest,
     missingMemory: listOf(result.missingMemory, rangeToJson),
     extraMemory: listOf(result.extraMemory, rangeToJson),
