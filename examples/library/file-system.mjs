@@ -22,7 +22,7 @@ const watched = {
 const [path] = process.argv.slice(2);
 const image = openImage(watched, path);
 try {
-  console.log(`opened: ${bytesRead} of ${image.memory.file.size} bytes read`);
+  console.log(`opened: ${bytesRead} of ${image.memory.status.size} bytes read`);
   const digest = verifyDigest(image);
   console.log(`digest: ${digest}; ${bytesRead} bytes read by now`);
 } finally {

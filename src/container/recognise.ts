@@ -8,10 +8,10 @@ import { elfCore } from './elf-core.js';
 import { packed } from './packed.js';
 import { raw } from './raw.js';
 
-/** The containers of a kdump image (docs/containers.md), by their names. A file is the first of them that recognises it. */
-export const CONTAINERS = { packed, 'elf-core': elfCore, raw } as const satisfies Record<string, Container>;
+export type ImageFormat = 'packed' | 'elf-core' | 'raw';
 
-export type ImageFormat = keyof typeof CONTAINERS;
+/** The containers of a kdump image (docs/containers.md), by their names. A file is the first of them that recognises it. */
+export const CONTAINERS: Readonly<Record<ImageFormat, Container>> = { packed, 'elf-core': elfCore, raw };
 
 export const FORMATS = Object.keys(CONTAINERS) as readonly ImageFormat[];
 

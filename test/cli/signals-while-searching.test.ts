@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { journalNameOf } from '../../src/journal/find-journal.js';
 import { FakeQemu } from '../helpers/fake-qemu.js';
+import { copyOf } from '../helpers/fixtures.js';
 import { scratchFolder } from '../helpers/run.js';
 import { start, type Started } from '../helpers/start.js';
 import { memoryFile } from '../patch/kill-scenarios.js';
@@ -55,6 +56,33 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s ends check and apply', a
     expect(await program.ended).toMatchObject({ signal, status: null, stdout: '', stderr: '' });
   }
   expect(statSync(image).mtimeMs).toBe(mtimeMs);
+});
+
+test('a signal ends each command that looks for an image', async () => {
+  const image = memory();
+  const other = copyOf('ppc64le-64k', folder);
+  truncateSync(image, HOURS);
+  const { mtimeMs } = statSync(image);
+  const out = join(folder, 'out');
+  const iomem = join(folder, 'iomem');
+  writeFileSync(iomem, '00000000-7fffffff : System RAM\n');
+  const before = readdirSync(folder);
+  for (const args of [
+    ['inspect', image],
+    ['plan', image, '--add-cpu', '2'],
+    ['sync', image, '--iomem', iomem],
+    ['diff', other, image],
+    ['extract', image, '-d', out],
+    ['capture', image, '-o', out],
+    ['report', image, '-o', out],
+  ]) {
+    const program = begin(args);
+    await searches(program);
+    program.process.kill('SIGTERM');
+    expect(await program.ended, args[0]).toMatchObject({ signal: 'SIGTERM', status: null, stdout: '', stderr: '' });
+  }
+  expect(statSync(image).mtimeMs).toBe(mtimeMs);
+  expect(readdirSync(folder)).toEqual(before);
 });
 
 test.each([

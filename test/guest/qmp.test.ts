@@ -118,7 +118,7 @@ describe('apply --qmp', () => {
     expect(readFileSync(image).equals(after)).toBe(true);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)('%s in the pause waits until the guest runs again', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s in the pause waits until the guest runs again', async (signal) => {
     qemu.hook = (name) => {
       if (name === 'stop') program.process.kill(signal);
       return false;
