@@ -158,7 +158,7 @@ describe('a consumer', () => {
     cpSync(join(ROOT, 'examples/library/inspect.mjs'), join(consumer, 'run/inspect.mjs'));
     const { stdout, stderr } = spawnSync(process.execPath, [join(consumer, 'run/inspect.mjs'), image], { encoding: 'utf8' });
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/^kdump image of ppc64le\n/);
+    expect(stdout).toMatch(/^packed image of ppc64le\n/);
   });
 
   test('runs the program', () => {
@@ -222,6 +222,20 @@ describe.each(NODES)('the program on Node %i, in an empty folder', (major) => {
     expect(run('--version')).toMatchObject({ status: 0 });
     expect(caches()).toEqual(made);
     expect(packageFiles()).toEqual(installed);
+  });
+
+  test('uses no code cache that others could have written: it makes another one', ({ skip }) => {
+    if ('missing' in node) skip(node.missing);
+    expect(run('--version')).toMatchObject({ status: 0 });
+    const place = join(at, 'cache/kdump-hotplug');
+    for (const mode of [0o620, 0o602]) {
+      for (const name of caches().keys()) chmodSync(join(place, name), mode);
+      const before = caches();
+      expect(run('--version')).toMatchObject({ status: 0 });
+      const anew = [...caches()].filter(([name, time]) => before.get(name) !== time).map(([name]) => name);
+      expect(anew).toHaveLength(1);
+      expect(statSync(join(place, anew[0] ?? '')).mode & 0o777).toBe(0o600);
+    }
   });
 
   test('writes no code cache below a folder that others can write to', ({ skip }) => {
