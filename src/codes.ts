@@ -18,6 +18,7 @@ export const ERROR_CODES = {
     'no-space',
     'not-found',
     'permission',
+    'qemu-refused',
     'read-only',
     'too-large',
     'verify-failed',

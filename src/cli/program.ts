@@ -84,7 +84,7 @@ function usageError(error: CommanderError, args: readonly string[]): KdumpError 
     .replace(/^error: /, '')
     .replace(/\n/g, ' ');
   const wanted = commandIn(args);
-  const isTooEarly = wanted !== undefined && args[0] !== wanted && problem.startsWith('unknown option');
+  const isTooEarly = wanted !== undefined && args[0] !== wanted && error.code === 'commander.unknownOption';
   return new KdumpError('usage', printable(problem), isTooEarly ? { remedy: 'options come after the command' } : {});
 }
 

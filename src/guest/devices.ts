@@ -116,7 +116,7 @@ async function answer(qmp: Qmp, command: string, given?: Readonly<Record<string,
   try {
     return await qmp.execute(command, given);
   } catch (error) {
-    if (error instanceof KdumpError && error.problem.startsWith('QEMU refused')) return undefined;
+    if (error instanceof KdumpError && error.code === 'qemu-refused') return undefined;
     throw error;
   }
 }

@@ -162,7 +162,8 @@ export class Qmp {
     if (error === undefined) waiting.resolve(message.get('return') ?? null);
     else {
       const description = objectOf(error).get('desc');
-      waiting.reject(this.error(`QEMU refused ${waiting.command}`, typeof description === 'string' ? excerpt(description) : undefined));
+      const found = typeof description === 'string' ? excerpt(description) : undefined;
+      waiting.reject(this.error(`QEMU refused ${waiting.command}`, found, undefined, undefined, 'qemu-refused'));
     }
   }
 

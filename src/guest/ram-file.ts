@@ -54,7 +54,7 @@ async function property(qmp: Qmp, path: string, name: string): Promise<JsonValue
   try {
     return await qmp.execute('qom-get', { path, property: name });
   } catch (error) {
-    if (error instanceof KdumpError && error.problem.startsWith('QEMU refused')) return undefined;
+    if (error instanceof KdumpError && error.code === 'qemu-refused') return undefined;
     throw error;
   }
 }

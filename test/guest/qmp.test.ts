@@ -161,6 +161,18 @@ describe('apply --qmp', () => {
     expect(result.stderr).not.toMatch(/\u001b|a bug/);
   });
 
+  test('a refusal of QEMU has a code of its own', async () => {
+    const reason = '{"error": {"class": "GenericError", "desc": "no way"}, "id": "k1"}\n';
+    for (const [code, answer] of [
+      ['qemu-refused', reason],
+      ['monitor', '[1]\n'],
+    ] as const) {
+      qemu.hook = (_, socket) => socket.write(answer);
+      const { stdout } = await command('apply', '--json', '--qmp', qemu.socket, ...ADD);
+      expect(JSON.parse(stdout)).toMatchObject({ error: { kind: 'io', code } });
+    }
+  });
+
   test('a socket that is none', async () => {
     expect(await command('apply', '--qmp', join(folder, 'missing'), ...ADD)).toMatchObject({ status: 5 });
   });
