@@ -44,3 +44,64 @@ export type KdumpErrorKind = keyof typeof ERROR_CODES;
  * @useDeclaredType
  */
 export type ErrorCode = (typeof ERROR_CODES)[KdumpErrorKind][number];
+
+/** What a program may tell apart of what is found about an image or a plan, in the order of docs/findings.md, which says what each means. */
+export const FINDING_CODES = [
+  'no-notes',
+  'notes-not-first',
+  'overlapping-memory',
+  'device-memory-listed',
+  'crashkernel-listed',
+  'backup-missing',
+  'backup-elsewhere',
+  'fdt-missing',
+  'purgatory-missing',
+  'segment-outside-crashkernel',
+  'elfcorehdr-not-reserved',
+  'elfcorehdr-size-stated-short',
+  'fdt-not-reserved',
+  'elfcorehdr-elsewhere',
+  'initrd-elsewhere',
+  'no-cpus',
+  'cpu-node-cut-short',
+  'duplicate-cpu',
+  'one-byte-too-long',
+  'not-linear-map',
+  'partial-load',
+  'shared-page',
+  'elfcorehdr-full',
+  'fdt-full',
+  'elfcorehdr-reservation-short',
+  'digest-mismatch',
+  'digest-ignored',
+  'loaded-unknown',
+  'not-loaded',
+  'image-not-loaded',
+  'memory-map-differs',
+  'memory-missing',
+  'memory-gone',
+  'device-memory-left-out',
+  'memory-offline',
+  'cpu-missing',
+  'cpu-gone',
+  'cpu-differs',
+  'memory-not-compared',
+  'cpus-not-compared',
+  'cpu-note-missing',
+  'cpu-note-unknown',
+  'crashkernel-differs',
+  'firmware-exact',
+  'node-assumed',
+  'fdt-grows',
+  'elfcorehdr-reservation-extended',
+  'no-region-table',
+  'change-refused',
+  'fewer-notes-than-cpus',
+] as const;
+
+/**
+ * One of {@link FINDING_CODES}.
+ *
+ * @useDeclaredType
+ */
+export type FindingCode = (typeof FINDING_CODES)[number];

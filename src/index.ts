@@ -107,4 +107,4 @@ export type { Readers } from './file/new-file.js';
 export type { DirectoryEntry, FileStatus, FileSystem, OpenMode } from './file/file-system.js';
 export { InputFile, type Overlay } from './file/input-file.js';
 export { KdumpError, type KdumpErrorDetails } from './errors.js';
-export { ERROR_CODES, type ErrorCode, type KdumpErrorKind } from './codes.js';
+export { ERROR_CODES, FINDING_CODES, type ErrorCode, type FindingCode, type KdumpErrorKind } from './codes.js';

@@ -133,7 +133,7 @@ function differenceFindings(image: KdumpImage, difference: StateDifference, stat
   const { offlineMemory = [], deviceTree } = state;
   const { missingMemory, extraMemory, changedCpus, missingNotes, unknownNotes } = difference;
   const findings: Finding[] = [];
-  const add = (severity: Finding['severity'], code: string, message: string): void => {
+  const add = (severity: Finding['severity'], code: Finding['code'], message: string): void => {
     findings.push({ severity, code, message });
   };
   const leftOut = missingMemory === null ? [] : leftOutResources(image, state);

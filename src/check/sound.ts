@@ -1,3 +1,4 @@
+import type { FindingCode } from '../codes.js';
 import { hex, printable } from '../errors.js';
 import { alignDown, alignUp } from '../bytes/align.js';
 import { PT_NOTE } from '../elf/constants.js';
@@ -60,7 +61,7 @@ function lackFindings({ architecture, fdt, purgatory }: KdumpImage): Finding[] {
 /** Kernel addresses have the top bit set, but for s390x. */
 const KERNEL_HALF = 1n << 63n;
 
-function finding(severity: Severity, code: string, message: string): Finding {
+function finding(severity: Severity, code: FindingCode, message: string): Finding {
   return { severity, code, message };
 }
 

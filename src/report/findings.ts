@@ -1,4 +1,5 @@
 import type { Finding, Severity } from '../check/finding.js';
+import type { FindingCode } from '../codes.js';
 import { html, withCode, type Content, type Html } from './html.js';
 import { REMEDIES } from './remedies.js';
 import type { ReportSubject, SyncAdvice } from './subject.js';
@@ -10,13 +11,13 @@ const SIGNS: Readonly<Record<Severity, string>> = { error: '✕', warning: '!', 
 /** Findings of one code: an image with thousands of ranges can have the same one for each of them. */
 export interface FindingGroup {
   readonly severity: Severity;
-  readonly code: string;
+  readonly code: FindingCode;
   readonly messages: readonly string[];
 }
 
 /** The worst first, otherwise in the order in which they were found. */
 function groupFindings(findings: readonly Finding[]): FindingGroup[] {
-  const groups = new Map<string, { severity: Severity; code: string; messages: string[] }>();
+  const groups = new Map<string, { severity: Severity; code: FindingCode; messages: string[] }>();
   for (const { severity, code, message } of findings) {
     const key = `${severity} ${code}`;
     const group = groups.get(key) ?? { severity, code, messages: [] };
@@ -28,7 +29,7 @@ function groupFindings(findings: readonly Finding[]): FindingGroup[] {
 
 export function findingsSection({ check, sync }: ReportSubject): Html {
   const groups = groupFindings(check.findings);
-  const usesReload = groups.some(({ code }) => remedyOf(code, sync)?.includes('reload') === true);
+  const usesReload = groups.some(({ code }) => remedyOf(code, sync).includes('reload'));
   return html`<section id="findings" aria-labelledby="findings-heading">
     <h2 id="findings-heading">Findings and what to do</h2>
     ${
@@ -47,16 +48,16 @@ const FEW = 4;
 const MOST = 2_000;
 
 /** Where the documentation names `sync`, the report has the whole command line, or why none helps. */
-function remedyOf(code: string, sync: SyncAdvice | null): string | undefined {
-  const remedy = REMEDIES[code]?.remedy;
+function remedyOf(code: FindingCode, sync: SyncAdvice | null): string {
+  const { remedy } = REMEDIES[code];
   if (sync === null) return remedy;
   const { command, why } = sync;
   const told = command === null ? `not possible: ${why ?? ''}` : `\`${command}\`${why === null ? '' : `, ${why}`}`;
-  return remedy?.replace(/^`sync\b[^`]*`(?: with `[^`]*`)?/, () => told);
+  return remedy.replace(/^`sync\b[^`]*`(?: with `[^`]*`)?/, () => told);
 }
 
 function card({ severity, code, messages }: FindingGroup, sync: SyncAdvice | null): Html {
-  const cause = REMEDIES[code]?.cause;
+  const { cause } = REMEDIES[code];
   const remedy = remedyOf(code, sync);
   const [first = ''] = messages;
   const item = (message: string): Html => html`<li>${message}</li> `;
@@ -76,21 +77,18 @@ function card({ severity, code, messages }: FindingGroup, sync: SyncAdvice | nul
   return html`<li class="finding ${severity}">
     <h3><span class="sign" aria-hidden="true">${SIGNS[severity]}</span>${severity} <code>${code}</code></h3>
     ${told}
-    ${
-      remedy !== undefined &&
-      html`<dl>
-        ${
-          cause !== undefined &&
-          html`<div>
-            <dt>Meaning</dt>
-            <dd>${withCode(cause)}</dd>
-          </div>`
-        }
-        <div>
-          <dt>Remedy</dt>
-          <dd>${withCode(remedy)}</dd>
-        </div>
-      </dl>`
-    }
+    <dl>
+      ${
+        cause !== undefined &&
+        html`<div>
+          <dt>Meaning</dt>
+          <dd>${withCode(cause)}</dd>
+        </div>`
+      }
+      <div>
+        <dt>Remedy</dt>
+        <dd>${withCode(remedy)}</dd>
+      </div>
+    </dl>
   </li> `;
 }

@@ -1,3 +1,5 @@
+import type { FindingCode } from '../codes.js';
+
 /** What to do about a finding; what is in backticks is code. */
 export interface Guidance {
   /** What docs/findings.md says of its cause that the message of the finding does not. */
@@ -5,8 +7,8 @@ export interface Guidance {
   readonly remedy: string;
 }
 
-/** Every finding that `check` can report, by its code, in words of docs/findings.md: a test holds the two together. */
-export const REMEDIES: Readonly<Record<string, Guidance>> = {
+/** Every finding, by its code, in words of docs/findings.md: a test holds the two together. */
+export const REMEDIES: Readonly<Record<FindingCode, Guidance>> = {
   'no-notes': {
     remedy: 'reload',
   },
@@ -100,6 +102,9 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
     cause: 'its kernel is older than Linux 6.0, has no CONFIG_KALLSYMS_ALL, or part of its memory lies in another file',
     remedy: 'look in the guest: `cat /sys/kernel/kexec_crash_loaded`',
   },
+  'not-loaded': {
+    remedy: 'load an image',
+  },
   'image-not-loaded': {
     cause: 'options name the place of an image that was loaded before',
     remedy: 'leave out `--crash-kernel` and `--kexec-log`; where nothing is loaded, load an image',
@@ -151,5 +156,26 @@ export const REMEDIES: Readonly<Record<string, Guidance>> = {
   'crashkernel-differs': {
     cause: 'the image is of another boot or another machine',
     remedy: 'take the image and the state from the same boot',
+  },
+  'firmware-exact': {
+    remedy: 'none',
+  },
+  'node-assumed': {
+    remedy: '`--device-tree`, or `node` in a change file',
+  },
+  'fdt-grows': {
+    remedy: 'none',
+  },
+  'elfcorehdr-reservation-extended': {
+    remedy: 'none',
+  },
+  'no-region-table': {
+    remedy: '`--kexec-log` names the segments; else reload',
+  },
+  'change-refused': {
+    remedy: 'what the reason says; else reload',
+  },
+  'fewer-notes-than-cpus': {
+    remedy: 'reload, unless the kernel has `nr_cpus=`',
   },
 };

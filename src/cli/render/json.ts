@@ -154,7 +154,7 @@ export function notLoadedToJson(file: string, message: string): object {
     missingNotes: null,
     unknownNotes: null,
     sync: null,
-    findings: [{ severity: 'error', code: 'not-loaded', message }],
+    findings: [{ severity: 'error', code: 'not-loaded', message } satisfies Finding],
   };
 }
 
