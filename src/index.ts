@@ -52,7 +52,7 @@ export type { ChangeEffect } from './plan/plan-memory.js';
 export type { DigestOutcome } from './plan/plan-digest.js';
 export { changedRuns, type ChangedRun, type SegmentPlan } from './plan/segment-plan.js';
 export { openForPatching } from './patch/open-for-patching.js';
-export { closeTarget, openTarget, type PatchTarget } from './patch/target.js';
+export { closeTarget, openTarget, type ImageTarget, type PatchTarget } from './patch/target.js';
 export { applyPlan, type ApplyOptions, type ApplyResult } from './patch/apply.js';
 export type { Patch } from './patch/commit.js';
 export type { JournalRecord } from './journal/journal.js';

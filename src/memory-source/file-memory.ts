@@ -72,6 +72,7 @@ export class FileMemory extends PhysicalMemory implements PatchableMemory {
     return this.file.status;
   }
 
+  /** Closes the file. */
   close(): void {
     this.file.close();
   }

@@ -21,6 +21,7 @@ export abstract class PhysicalMemory {
   abstract readonly status: Pick<FileStatus, 'size' | 'mode' | 'group'>;
   private readonly known = new Map<string, Uint8Array>();
 
+  /** Lets go of what it is read from; nothing can be read after that. */
   abstract close(): void;
 
   /** Fills `into` from `address` on, all of which is held, though it may go through several of `ranges`. */
@@ -34,6 +35,7 @@ export abstract class PhysicalMemory {
   /** Where the byte at `address` is in the file, as it is in memory; null where it is not stored like that. */
   abstract placeOf(address: bigint): bigint | null;
 
+  /** Whether all of `range` is held. */
   holds(range: Range): boolean {
     let next = range.start;
     for (let i = firstEndingAfter(this.ranges, next); next < range.end; i += 1) {
