@@ -2,7 +2,6 @@ import { MACHINE_ORDER, dataView, machineWords, type ByteOrder } from '../bytes/
 import { firstNonZero } from '../bytes/compare.js';
 import { KdumpError } from '../errors.js';
 import { contains, overlaps, rangeOfSize, type Range } from '../memory/range.js';
-import { formatSize } from '../text/numbers.js';
 import { MAX_SEGMENTS } from './segment.js';
 
 /**
@@ -31,7 +30,7 @@ export function findRegionTable(bytes: Uint8Array, address: bigint, segments: re
     entries,
     address,
     order,
-    entries.firstOnes(),
+    entries.tables(),
     (region) => known.get(region.start) === region.end,
     () => true,
   );
@@ -47,6 +46,9 @@ export interface ExpectedRegion {
 /**
  * A region table in `bytes`, which begin at `address`, when not all segments are known: every entry is made of whole pages inside `crashKernel`,
  * none overlaps another or the table, and none contradicts `expected`.
+ *
+ * @param contradicted those of all the memory of which `bytes` are a piece
+ * @throws KdumpError `input` when there are too many
  */
 export function findRegionTableByShape(
   bytes: Uint8Array,
@@ -54,6 +56,7 @@ export function findRegionTableByShape(
   crashKernel: Range,
   expected: readonly ExpectedRegion[],
   order: ByteOrder,
+  contradicted: Contradicted = { count: 0 },
 ): RegionTable | undefined {
   const plausible = (region: Range): boolean => contains(crashKernel, region);
   const acceptsTable = ({ address: at, regions }: RegionTable): boolean => {
@@ -69,42 +72,41 @@ export function findRegionTableByShape(
   const needed = expected.find(({ alwaysCovered }) => alwaysCovered)?.range;
   const entries = new Entries(bytes, order);
   // The crashkernel range may be gigabytes: looking for the bytes of one start is many times as fast as looking at each place.
-  const places = needed === undefined || needed.start === 0n ? entries.firstOnes() : entries.firstOfThoseWith(needed.start, order);
-  return firstTable(entries, address, order, places, plausible, acceptsTable);
+  const tables = needed === undefined || needed.start === 0n ? entries.tables() : entries.tablesWith(needed.start, order);
+  return firstTable(entries, address, order, tables, plausible, acceptsTable, contradicted);
 }
 
-/** Whole tables that something contradicts; memory that is full of them is not looked through. */
-const MAX_CONTRADICTED = 4096;
+/** How many whole tables something contradicts, so far. */
+export interface Contradicted {
+  count: number;
+}
+
+/** Memory that is full of them is not looked through. */
+const MAX_CONTRADICTED = 1 << 14;
 
 function firstTable(
   entries: Entries,
   address: bigint,
   order: ByteOrder,
-  places: Iterable<number>,
+  tables: Iterable<Place>,
   acceptsEntry: (region: Range) => boolean,
   acceptsTable: (table: RegionTable) => boolean,
+  contradicted: Contradicted = { count: 0 },
 ): RegionTable | undefined {
   const view = dataView(entries.bytes);
-  let contradicted = 0;
-  for (const at of places) {
-    const count = entries.countOfTable(at);
-    if (count === undefined) continue;
+  for (const { at, count } of tables) {
     const regions = readEntries(view, at, count, order === 'lsb');
     const table = { address: address + BigInt(at), regions };
     if (regions.every(acceptsEntry) && acceptsTable(table)) return table;
-    contradicted += 1;
-    if (contradicted > MAX_CONTRADICTED) {
+    contradicted.count += 1;
+    if (contradicted.count > MAX_CONTRADICTED) {
       throw new KdumpError('input', 'too much of this memory looks like the region table of a purgatory', {
-        found: `more than ${MAX_CONTRADICTED} of them in ${bytesOf(entries)}`,
+        found: `more than ${MAX_CONTRADICTED} of them`,
         remedy: 'give the segment table with --kexec-log',
       });
     }
   }
   return undefined;
-}
-
-function bytesOf({ bytes }: Entries): string {
-  return formatSize(BigInt(bytes.length));
 }
 
 function readEntries(view: DataView, at: number, count: number, little: boolean): Range[] {
@@ -114,6 +116,17 @@ function readEntries(view: DataView, at: number, count: number, little: boolean)
   });
 }
 
+/** Offset of a table, and how many entries it has; the rest of it is zero. */
+interface Place {
+  readonly at: number;
+  readonly count: number;
+}
+
+const SLOT = 8;
+const TABLE_SLOTS = REGION_TABLE_SIZE / SLOT;
+/** Places with a start that are looked up one by one; to look at all of the memory is faster where there are more. */
+const MAX_HITS = 64;
+
 /**
  * Memory as entries of a table, 16 bytes each at a multiple of 8. Nearly all of it is told from one by a few bits, without making a bigint; whatever
  * is in it, each place costs a bounded number of looks.
@@ -122,8 +135,7 @@ class Entries {
   private readonly words: Uint32Array;
   private readonly low: 0 | 1;
   private readonly mask: number;
-  /** Where a table would have to begin to be whole. */
-  private readonly last: number;
+  private readonly slots: number;
 
   readonly bytes: Uint8Array;
 
@@ -132,68 +144,80 @@ class Entries {
     this.words = machineWords(bytes);
     this.low = order === 'lsb' ? 0 : 1;
     this.mask = order === MACHINE_ORDER ? 0xfff : 0xff0f0000;
-    this.last = bytes.length - REGION_TABLE_SIZE;
+    this.slots = bytes.length >>> 3;
   }
 
-  /** Offsets, ascending, of entries that follow none: what a table covers whose first entry is not known is not known. */
-  *firstOnes(): Generator<number> {
-    const { words, low, mask, last } = this;
-    for (let at = 0; at <= last; at += 8) {
-      const word = words[(at >>> 2) + low] as number;
-      // Most of memory that is not told by its low bits is zeros.
-      if ((word & mask) !== 0 || (word === 0 && words[(at >>> 2) + 1 - low] === 0)) continue;
-      if (this.isEntry(at) && !this.isEntry(at - ENTRY_SIZE)) yield at;
+  /**
+   * Tables, ascending, that begin in the slots from `from` to `to`, and whose first entry follows no other: what a table covers whose first entry is not
+   * known is not known.
+   */
+  *tables(from = 0, to: number = this.slots): Generator<Place> {
+    for (let start = this.firstOfPages(from, to); start < to;) {
+      const end = this.endOfPages(start);
+      for (let first = start; first <= start + 1; first += 1) {
+        const count = this.countOfTable(first, end);
+        if (count > 0) yield { at: first * SLOT, count };
+      }
+      start = this.firstOfPages(end, to);
     }
   }
 
-  /** Those of {@link firstOnes} that an entry with this start follows, or that are one. */
-  *firstOfThoseWith(start: bigint, order: ByteOrder): Generator<number> {
-    const word = Buffer.alloc(8);
+  /** Those of {@link tables} that have an entry with this start, and perhaps others. */
+  *tablesWith(start: bigint, order: ByteOrder): Generator<Place> {
+    const word = Buffer.alloc(SLOT);
     dataView(word).setBigUint64(0, start, order === 'lsb');
     // Zeros are everywhere in memory, so they do not come first in what is looked for.
     const skipped = firstNonZero(word);
     const wanted = word.subarray(skipped);
     const memory = Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
-    // Up to where entries that follow each other were looked at, for those at each of the two places in 16 bytes.
-    const done = [0, 0];
-    for (let hit = memory.indexOf(wanted, skipped); hit >= 0; hit = memory.indexOf(wanted, hit + 1)) {
-      const entry = hit - skipped;
-      const place = (entry >>> 3) & 1;
-      if (entry % 8 !== 0 || entry < (done[place] as number) || !this.isEntry(entry)) continue;
-      let first = entry;
-      while (this.isEntry(first - ENTRY_SIZE)) first -= ENTRY_SIZE;
-      let end = entry + ENTRY_SIZE;
-      while (this.isEntry(end)) end += ENTRY_SIZE;
-      done[place] = end;
-      if (first <= this.last && entry < first + REGION_TABLE_SIZE) yield first;
+    let end = 0;
+    for (let hits = 0; hits < MAX_HITS; hits += 1) {
+      const hit = memory.indexOf(wanted, end * SLOT + skipped);
+      if (hit < 0) return;
+      const slot = (hit - skipped) >>> 3;
+      end = slot + 1;
+      if ((hit - skipped) % SLOT !== 0 || !this.isPages(slot)) continue;
+      let first = slot;
+      while (first > 0 && this.isPages(first - 1)) first -= 1;
+      end = this.endOfPages(slot);
+      yield* this.tables(first, end);
     }
+    yield* this.tables(end);
   }
 
-  /** How many entries the table at `at` has, the rest of it being zero; undefined where it is none. */
-  countOfTable(at: number): number | undefined {
-    for (let index = 0; index < MAX_SEGMENTS; index += 1) {
-      const entry = at + index * ENTRY_SIZE;
-      if (this.isEntry(entry)) continue;
-      return index > 0 && this.isZero(entry, at + REGION_TABLE_SIZE) ? index : undefined;
-    }
-    return MAX_SEGMENTS;
+  /** How many entries the table that begins with slot `first` has, the slots from there to `end` being all that hold whole pages; 0 where it is none. */
+  private countOfTable(first: number, end: number): number {
+    const count = Math.min((end - first) >>> 1, MAX_SEGMENTS);
+    const next = first + TABLE_SLOTS;
+    return next <= this.slots && this.isZero(first + 2 * count, next) ? count : 0;
   }
 
-  /** Whether whole pages begin at `at`, and how many. */
-  private isEntry(at: number): boolean {
+  /** The first slot from `slot` on that holds whole pages; `to` where none does. */
+  private firstOfPages(slot: number, to: number): number {
     const { words, low, mask } = this;
-    const word = at >>> 2;
-    if (at < 0 || word + 4 > words.length) return false;
-    return (
-      ((words[word + low] as number) & mask) === 0 &&
-      ((words[word + 2 + low] as number) & mask) === 0 &&
-      (words[word] !== 0 || words[word + 1] !== 0) &&
-      (words[word + 2] !== 0 || words[word + 3] !== 0)
-    );
+    let at = slot;
+    for (; at < to; at += 1) {
+      if (((words[2 * at + low] as number) & mask) === 0 && (words[2 * at] !== 0 || words[2 * at + 1] !== 0)) break;
+    }
+    return at;
   }
 
-  private isZero(from: number, to: number): boolean {
-    for (let word = from >>> 2; word < to >>> 2; word += 1) if (this.words[word] !== 0) return false;
+  /** The first slot from `slot` on that does not. */
+  private endOfPages(slot: number): number {
+    let end = slot;
+    while (end < this.slots && this.isPages(end)) end += 1;
+    return end;
+  }
+
+  /** Whether the 8 bytes of `slot` are an address or a number of bytes of whole pages, and not zero. */
+  private isPages(slot: number): boolean {
+    const { words, low, mask } = this;
+    const word = 2 * slot;
+    return ((words[word + low] as number) & mask) === 0 && (words[word] !== 0 || words[word + 1] !== 0);
+  }
+
+  private isZero(slot: number, end: number): boolean {
+    for (let word = 2 * slot; word < 2 * end; word += 1) if (this.words[word] !== 0) return false;
     return true;
   }
 }

@@ -135,7 +135,7 @@ function findTable(
     search.spend('tables', sizeOf(gap));
     // The table is an array of u64.
     for (const { address, bytes } of windows(search.memory, { start: alignUp(gap.start, 8n), end: gap.end }, REGION_TABLE_SIZE - 8)) {
-      const table = findRegionTableByShape(bytes, address, crashKernel, expected, architecture.byteOrder);
+      const table = findRegionTableByShape(bytes, address, crashKernel, expected, architecture.byteOrder, search.contradicted);
       if (table !== undefined) return table;
     }
   }

@@ -1,6 +1,7 @@
 import { KdumpError } from '../../errors.js';
 import type { Elfcorehdr } from '../../elf/elfcorehdr.js';
 import type { Fdt } from '../../fdt/fdt.js';
+import type { Contradicted } from '../../kexec/region-table.js';
 import { sizeOf, type Range } from '../../memory/range.js';
 import { totalSize } from '../../memory/range-set.js';
 import type { PhysicalMemory } from '../../memory-source/physical-memory.js';
@@ -17,6 +18,8 @@ const MAX_PASSES = 2n;
 /** A search for images in `memory`, and what it may still cost: whoever filled the memory decides how many candidates there are. */
 export class Search {
   isExhausted = false;
+  /** Of region tables, in all that is looked through for them. */
+  readonly contradicted: Contradicted;
   private readonly left: Record<keyof typeof LEAST, bigint>;
   /** Candidates that come one after another name the same. */
   private last: { address: bigint; contents: Elfcorehdr } | undefined;
@@ -31,6 +34,7 @@ export class Search {
   ) {
     this.memory = memory;
     const all = totalSize(memory.ranges);
+    this.contradicted = shared?.contradicted ?? { count: 0 };
     this.left = shared?.left ?? {
       fdts: BigInt(MAX_FDTS),
       elfcorehdrs: BigInt(MAX_ELFCOREHDRS),
