@@ -15,9 +15,10 @@ export const MAX_CHANGE_FILE: number = 16 * 1024 * 1024;
  * The changes of a change file, in its order: JSON `{ "changes": [ … ] }`, or one such document or one change a line (NDJSON).
  * docs/changes.schema.json describes the documents.
  *
+ * @param firstLine the number of the first line, where `text` is a part of a longer one
  * @throws KdumpError `usage`; its `segment` says where: `changes[2].memory.start`, with `line N` before it where there are several documents
  */
-export function parseChanges(text: string): Change[] {
+export function parseChanges(text: string, firstLine = 1): Change[] {
   if (text.length > MAX_CHANGE_FILE) {
     throw new KdumpError('usage', 'change file is too large', {
       found: `${text.length} characters`,
@@ -25,7 +26,7 @@ export function parseChanges(text: string): Change[] {
       remedy: 'split it',
     });
   }
-  const documents = parseJsonDocuments(text, changeConverter());
+  const documents = parseJsonDocuments(text, changeConverter(), firstLine);
   if (documents.length === 0) {
     throw new KdumpError('usage', 'change file is empty', { found: excerpt(text.trim()), expected: '{ "changes": [ … ] }' });
   }

@@ -47,14 +47,15 @@ export interface JsonDocument {
  *
  * @param convert sees each document, and before it each item of the arrays in it that are values of its members: so a text of many small
  *   items is never in memory as values all at once
+ * @param firstLine the number of the first line of `text`
  * @returns a document that was converted as nothing but that: where it stood matters only for what is wrong with it
  * @throws KdumpError `usage`, with `line N, column N` as its segment, for text that is not JSON, an object with the same key twice,
  *   nesting deeper than 32, or more than 400,000 objects and arrays or 1,000,000 values
  */
 export function parseJsonDocuments(text: string): JsonDocument[];
-export function parseJsonDocuments(text: string, convert: Convert): (JsonDocument | Converted)[];
-export function parseJsonDocuments(text: string, convert: Convert = (value) => value): (JsonDocument | Converted)[] {
-  return new Parser(text, convert).documents();
+export function parseJsonDocuments(text: string, convert: Convert, firstLine?: number): (JsonDocument | Converted)[];
+export function parseJsonDocuments(text: string, convert: Convert = (value) => value, firstLine = 1): (JsonDocument | Converted)[] {
+  return new Parser(text, convert, firstLine).documents();
 }
 
 class Parser {
@@ -67,16 +68,18 @@ class Parser {
 
   private readonly text: string;
   private readonly convert: Convert;
+  private readonly firstLine: number;
 
-  constructor(text: string, convert: Convert) {
+  constructor(text: string, convert: Convert, firstLine: number) {
     this.text = text;
     this.convert = convert;
+    this.firstLine = firstLine;
   }
 
   documents(): (JsonDocument | Converted)[] {
     const documents: (JsonDocument | Converted)[] = [];
     if (this.text.charCodeAt(0) === BYTE_ORDER_MARK) this.position = 1;
-    let line = 1;
+    let line = this.firstLine;
     let counted = 0;
     let severalLines = false;
     for (;;) {
@@ -248,7 +251,7 @@ class Parser {
   }
 
   private failure(problem: string, position: number, found: string | undefined, expected: string): KdumpError {
-    const line = countLines(this.text, 0, position) + 1;
+    const line = countLines(this.text, 0, position) + this.firstLine;
     const column = position - this.text.lastIndexOf('\n', position - 1);
     return new KdumpError('usage', problem, {
       segment: `line ${line}, column ${column}`,

@@ -40,7 +40,7 @@ export class EventReader {
         wrong(line, new KdumpError('usage', 'line is too long', { found: excerpt(text), expected: `at most ${MAX_EVENT_LINE} bytes` })),
       ];
     }
-    if (line.state === 'whole' && this.udev.isForMe(text)) return this.udevEvents(line.number, () => this.udev.take({ ...line, text }));
+    if (line.state === 'whole' && this.udev.isForMe(text)) return udevEvents(this.udev.take({ ...line, text }));
     // Of a udev event that is cut, the lines before tell whether it is whole.
     const belongsToCutEvent = line.state === 'cut' && this.udev.isOpen && this.udev.isForMe(text);
     const open = this.endOfUdev();
@@ -49,36 +49,25 @@ export class EventReader {
   }
 
   private endOfUdev(): HotplugEvent[] {
-    return this.udevEvents(0, () => this.udev.end());
+    return udevEvents(this.udev.end());
   }
+}
 
-  private udevEvents(line: number, read: () => UdevItem | undefined): HotplugEvent[] {
-    try {
-      const item = read();
-      if (item === undefined) return [];
-      const { action, subsystem, devicePath } = item.event;
-      const device = devicePath.slice(devicePath.lastIndexOf('/') + 1);
-      return [
-        {
-          source: 'udev',
-          line: item.line,
-          udev: item.event,
-          text: short(`${action} ${subsystem === 'memory' || subsystem === 'cpu' ? '' : `${subsystem} `}${device}`),
-        },
-      ];
-    } catch (error) {
-      if (!(error instanceof KdumpError)) throw error;
-      const at = Number(/^line ([0-9]+)$/.exec(error.details.segment ?? '')?.[1] ?? line);
-      return [{ source: 'unknown', line: at, text: 'udev event', error }];
-    }
-  }
+function udevEvents(item: UdevItem | undefined): HotplugEvent[] {
+  if (item === undefined) return [];
+  const { line, event, error } = item;
+  if (event === undefined) return [{ source: 'unknown', line, text: 'udev event', error }];
+  const { action, subsystem, devicePath } = event;
+  const device = devicePath.slice(devicePath.lastIndexOf('/') + 1);
+  const text = short(`${action} ${subsystem === 'memory' || subsystem === 'cpu' ? '' : `${subsystem} `}${device}`);
+  return [{ source: 'udev', line, udev: event, text }];
 }
 
 function otherEvents(line: InputLine): HotplugEvent[] {
   const { number, text, state } = line;
   try {
     if (text.startsWith('{')) {
-      return parseChanges(text).map((change) => ({ source: 'change', line: number, change, text: formatChange(change) }));
+      return parseChanges(text, number).map((change) => ({ source: 'change', line: number, change, text: formatChange(change) }));
     }
     if (looksLikeDlpar(text)) return [{ source: 'dlpar', line: number, dlpar: parseDlpar(text, state === 'cut'), text: short(text) }];
     if (state === 'cut') {
@@ -87,10 +76,7 @@ function otherEvents(line: InputLine): HotplugEvent[] {
     throw new KdumpError('usage', 'not an event', { found: excerpt(text), expected: EXPECTED });
   } catch (error) {
     if (!(error instanceof KdumpError)) throw error;
-    // The parser of change files counts from this line on.
-    const { segment, ...details } = error.details;
-    const place = segment === undefined ? {} : { segment: segment.replace(/^line 1\b/, `line ${number}`) };
-    return [wrong(line, new KdumpError(error.kind, error.problem, { ...details, ...place }))];
+    return [wrong(line, error)];
   }
 }
 

@@ -33,11 +33,10 @@ interface Block {
   readonly properties: Map<Key, string>;
 }
 
-/** An event with the number of its first line. */
-export interface UdevItem {
-  readonly line: number;
-  readonly event: UdevEvent;
-}
+/** An event with the number of its first line, or what is wrong with it: a block that is no whole event is given up. */
+export type UdevItem = { readonly line: number } & (
+  { readonly event: UdevEvent; readonly error?: undefined } | { readonly event?: undefined; readonly error: KdumpError }
+);
 
 /**
  * Reads what `udevadm monitor`, with or without `--property`, prints, line by line. An event has a header, or properties, or both; a blank line, the
@@ -58,10 +57,7 @@ export class UdevReader {
     return HEADER.test(text) || PREAMBLE.test(text) || PROPERTY.test(text) || (text === '' && this.block !== undefined);
   }
 
-  /**
-   * @returns the event that this line brings to its end
-   * @throws KdumpError `usage` for a block that is no whole event; it is given up
-   */
+  /** @returns the event that this line brings to its end */
   take({ number, text }: InputLine): UdevItem | undefined {
     const header = HEADER.exec(text);
     if (header !== null) {
@@ -76,7 +72,7 @@ export class UdevReader {
     return begins ? this.next(block) : undefined;
   }
 
-  /** The event that was still open. @throws KdumpError `usage` as `take` */
+  /** The event that was still open. */
   end(): UdevItem | undefined {
     return this.next(undefined);
   }
@@ -85,8 +81,14 @@ export class UdevReader {
     const ended = this.block;
     this.block = block;
     if (ended === undefined) return undefined;
-    const event = eventOf(ended);
-    return this.isSecondReport(ended, event) ? undefined : { line: ended.line, event };
+    const { line } = ended;
+    try {
+      const event = eventOf(ended);
+      return this.isSecondReport(ended, event) ? undefined : { line, event };
+    } catch (error) {
+      if (!(error instanceof KdumpError)) throw error;
+      return { line, error };
+    }
   }
 
   private isSecondReport({ header, properties }: Block, { action, devicePath }: UdevEvent): boolean {
