@@ -47,14 +47,21 @@ describe('the playbook', () => {
       };
       const state = { kdump_iomem: join(root, 'state/iomem.txt'), kdump_device_tree: join(root, 'state/device-tree') };
       const [, undoOptions = ''] = /```yaml\n([^]*?)```/.exec(readFileSync(join(ROOT, 'docs/fleets.md'), 'utf8')) ?? [];
-      const [web01, db01, current, broken] = ['web01', 'db01', 'current', 'broken'].map(image) as [string, string, string, string];
+      const [web01, db01, current, broken, stateless] = ['web01', 'db01', 'current', 'broken', 'stateless'].map(image) as [
+        string,
+        string,
+        string,
+        string,
+        string,
+      ];
       truncateSync(broken, 100_000);
       const fleet = new Fleet(root, {
         web01: { kdump_image: web01, ...state },
         db01: { kdump_image: db01, kdump_changes: CHANGES, ...(parse(undoOptions) as object) },
         current: { kdump_image: current, ...state },
         broken: { kdump_image: broken, ...state },
-        stateless: { kdump_image: db01 },
+        // An image of its own: hosts are played at once, and one image is patched by one at a time.
+        stateless: { kdump_image: stateless },
         absent: { kdump_image: current, kdump_program: join(root, 'none'), ...state },
         stopped: { kdump_qmp: join(root, 'none.sock') },
       });
@@ -70,7 +77,7 @@ describe('the playbook', () => {
         db01: { changed: true, failed: false },
         current: { changed: false, failed: false },
         broken: { changed: false, failed: true, message: messageOf('sync', broken, ...machine) },
-        stateless: { changed: false, failed: true, message: messageOf('sync', db01) },
+        stateless: { changed: false, failed: true, message: messageOf('sync', stateless) },
         absent: { changed: false, failed: true, message: expect.stringContaining('No such file or directory') as string },
         stopped: { changed: false, failed: true, message: messageOf('sync', '--qmp', join(root, 'none.sock')) },
       });
