@@ -154,7 +154,7 @@ class Entries {
   *tables(from = 0, to: number = this.slots): Generator<Place> {
     for (let start = this.firstOfPages(from, to); start < to;) {
       const end = this.endOfPages(start);
-      for (let first = start; first <= start + 1; first += 1) {
+      for (let first = start; first <= start + 1 && first + 2 <= end; first += 1) {
         const count = this.countOfTable(first, end);
         if (count > 0) yield { at: first * SLOT, count };
       }
