@@ -60,7 +60,7 @@ function extract(
       source,
       file: source.size === 0n ? null : fileName(source.name, index),
     }));
-    const wanted = names.length === 0 ? all : names.flatMap((name) => chosen(all, name));
+    const wanted = names.length === 0 ? all : names.flatMap((name) => chosen(path, all, name));
     const manifest = options.manifest === true ? join(options.directory, 'manifest.json') : undefined;
     const target = (file: string): string => join(options.directory, file);
     const files = wanted.flatMap(({ source, file }): NewFile[] =>
@@ -114,10 +114,11 @@ function extract(
   }
 }
 
-function chosen(all: readonly Extracted[], name: SegmentName): Extracted[] {
+function chosen(file: string, all: readonly Extracted[], name: SegmentName): Extracted[] {
   const found = all.filter(({ source }) => source.name === name);
   if (found.length > 0) return found;
   throw new KdumpError('input', 'the image has no such segment', {
+    file,
     found: name,
     expected: [...new Set(all.map(({ source }) => source.name))].join(', '),
   });
